@@ -1,0 +1,79 @@
+//! Equality with a secret.
+//!
+//! Everything here takes a time that depends on the candidate's length alone. Facts about a
+//! secret stay numbers until the one comparison that combines them; none is branched on.
+
+use constant_time_eq::{constant_time_eq, constant_time_eq_n};
+use zeroize::Zeroize;
+
+use crate::MAX_KEY_LEN;
+
+/// A secret, padded with zeros so that a comparison reads as many bytes as the client sent,
+/// however long the secret is.
+pub(crate) struct Secret {
+    bytes: [u8; MAX_KEY_LEN],
+    len: u16,
+}
+
+impl Secret {
+    /// Nothing where `secret` does not fit.
+    pub(crate) fn new(secret: &[u8]) -> Option<Self> {
+        let mut new = Self {
+            bytes: [0; MAX_KEY_LEN],
+            len: u16::try_from(secret.len()).ok()?,
+        };
+        new.bytes.get_mut(..secret.len())?.copy_from_slice(secret);
+        Some(new)
+    }
+
+    pub(crate) fn equals(&self, candidate: &[u8]) -> bool {
+        let Some((sent, begins)) = self.begins_with(candidate) else {
+            return false;
+        };
+        let fact =
+            |begins: bool, len: u16| (u32::from(begins) << 16 | u32::from(len)).to_ne_bytes();
+        constant_time_eq_n(&fact(begins, self.len), &fact(true, sent))
+    }
+
+    /// Whether the secret begins with the candidate and goes on.
+    pub(crate) fn continues(&self, candidate: &[u8]) -> bool {
+        let Some((sent, begins)) = self.begins_with(candidate) else {
+            return false;
+        };
+        // The sign bit of the difference: set where the secret is longer.
+        let longer = u32::from(sent).wrapping_sub(u32::from(self.len)) >> 31;
+        constant_time_eq_n(
+            &(u32::from(begins) << 1 | longer).to_ne_bytes(),
+            &3_u32.to_ne_bytes(),
+        )
+    }
+
+    /// The candidate's length, and whether the padded secret begins with it. Nothing where that
+    /// length alone rules a match out.
+    fn begins_with(&self, candidate: &[u8]) -> Option<(u16, bool)> {
+        let begin = self.bytes.get(..candidate.len())?;
+        let sent = u16::try_from(candidate.len())
+            .ok()
+            .filter(|&sent| sent > 0)?;
+        Some((sent, constant_time_eq(begin, candidate)))
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+        self.len.zeroize();
+    }
+}
+
+/// The lowest index of a secret that equals the candidate. All are compared.
+pub(crate) fn find<'a>(
+    secrets: impl Iterator<Item = &'a Secret>,
+    candidate: &[u8],
+) -> Option<usize> {
+    let mut matches = 0_u32;
+    for (index, secret) in secrets.enumerate() {
+        matches |= u32::from(secret.equals(candidate)) << index;
+    }
+    (matches != 0).then_some(matches.trailing_zeros() as usize)
+}

@@ -1,0 +1,52 @@
+//! What of a header value is the credential.
+
+/// The scheme of RFC 6750 section 2.1 and the one space after it.
+pub(crate) const BEARER: &[u8] = b"Bearer ";
+
+pub(crate) struct Credential<'a> {
+    /// What is compared with the keys.
+    pub(crate) text: &'a [u8],
+    pub(crate) bearer_stripped: bool,
+}
+
+impl<'a> Credential<'a> {
+    pub(crate) fn read(value: &'a [u8], strips_bearer: bool) -> Self {
+        let value = trim(value);
+        match value.strip_prefix(BEARER) {
+            Some(text) if strips_bearer => Self {
+                text,
+                bearer_stripped: true,
+            },
+            _ => Self {
+                text: value,
+                bearer_stripped: false,
+            },
+        }
+    }
+
+    /// Whether the value could be a key at all. Looking at the credential is looking at the
+    /// value: the prefix is sound, and the trimmed value behind it never empty.
+    pub(crate) fn is_usable(&self) -> bool {
+        !self.text.is_empty() && self.text.iter().copied().all(is_field_byte)
+    }
+}
+
+pub(crate) const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// A byte that a header value can carry: RFC 9110 section 5.5 without `obs-text`.
+pub(crate) const fn is_field_byte(byte: u8) -> bool {
+    is_blank(byte) || matches!(byte, 0x21..=0x7e)
+}
+
+/// RFC 9110 section 5.5: optional white space around a value is not part of it.
+pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}

@@ -1,0 +1,118 @@
+//! The state machine: every decision is made here.
+
+use crate::EffectiveMode;
+use crate::credential::Credential;
+use crate::decision::{Deciding, Decision, Reason};
+use crate::policy::{Policy, path_of};
+
+/// A decision under way: fed one header at a time, each judged at once and not kept.
+///
+/// ```
+/// # use keygate::{AuthMode, Config, Policy};
+/// # let policy = Policy::new(&Config::new(AuthMode::Strict).api_key("sk-example"))?;
+/// let mut evaluation = policy.evaluate("GET", "/v1/models");
+/// for (name, value) in [("Host", "localhost"), ("Authorization", "Bearer sk-example")] {
+///     if !evaluation.push(name, value) {
+///         break; // nothing that follows can change the verdict
+///     }
+/// }
+/// assert!(evaluation.finish().is_allow());
+/// # Ok::<(), keygate::ConfigError>(())
+/// ```
+#[must_use = "an evaluation decides when it is finished"]
+#[derive(Debug)]
+pub struct Evaluation<'p> {
+    policy: &'p Policy,
+    /// How many sources precede the best one seen, and so can still change the verdict. 0 when
+    /// nothing can.
+    open: usize,
+    /// How many headers were pushed.
+    pushed: usize,
+    decision: Decision,
+}
+
+impl<'p> Evaluation<'p> {
+    pub(crate) fn begin(policy: &'p Policy, method: &[u8], target: &[u8]) -> Self {
+        let effective_mode = policy.effective_mode;
+        let reason = if method == b"OPTIONS" {
+            Reason::Preflight
+        } else if effective_mode == EffectiveMode::Off {
+            Reason::AuthOff
+        } else if effective_mode == EffectiveMode::AllExceptHealth
+            && is_health(policy, method, target)
+        {
+            Reason::Health
+        } else if policy.keys.is_empty() {
+            Reason::NoKeyConfigured
+        } else {
+            Reason::CredentialMissing
+        };
+        let open = match reason {
+            Reason::CredentialMissing => policy.sources.len(),
+            _ => 0,
+        };
+        Self {
+            policy,
+            open,
+            pushed: 0,
+            decision: Decision::new(reason, effective_mode),
+        }
+    }
+
+    /// Takes the next header. False: nothing that follows can change the decision, so the rest
+    /// need not be pushed; pushing it does no harm.
+    #[inline]
+    pub fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> bool {
+        if self.open == 0 {
+            return false;
+        }
+        let header = self.pushed;
+        self.pushed = header.wrapping_add(1);
+        let name = name.as_ref();
+        if self.policy.has_name_length(name.len()) {
+            self.judge(header, name, value.as_ref());
+        }
+        self.open != 0
+    }
+
+    fn judge(&mut self, header: usize, name: &[u8], value: &[u8]) {
+        let mut open = self.policy.sources.iter().take(self.open).enumerate();
+        let Some((index, source)) = open.find(|(_, source)| source.name.equals(name)) else {
+            return;
+        };
+        let credential = Credential::read(value, source.bearer);
+        // A value that equals a key needs no look at its bytes: the key's were checked.
+        let key = self.policy.find_key(credential.text);
+        let reason = if key.is_some() {
+            Reason::KeyMatched
+        } else if credential.is_usable() {
+            Reason::KeyMismatch
+        } else {
+            Reason::CredentialUnusable
+        };
+        self.open = index;
+        self.decision = Decision {
+            reason,
+            key,
+            deciding: Some(Deciding {
+                source: index,
+                header,
+                bearer_stripped: credential.bearer_stripped,
+            }),
+            ..self.decision
+        };
+    }
+
+    /// The decision about the headers pushed so far.
+    #[inline]
+    pub fn finish(self) -> Decision {
+        self.decision
+    }
+}
+
+pub(crate) fn is_health(policy: &Policy, method: &[u8], target: &[u8]) -> bool {
+    matches!(method, b"GET" | b"HEAD")
+        && policy
+            .exempt_paths()
+            .any(|exempt| exempt == path_of(target))
+}

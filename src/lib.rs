@@ -1,0 +1,121 @@
+//! The API-key gate that every proxy can embed.
+//!
+//! keygate decides whether an HTTP request may pass, from its method, its target and its header
+//! fields, and tells the operator why when it may not. It allocates nothing, needs no `std`, does
+//! no I/O, keeps no state, and holds no unsafe code outside its C interface.
+//!
+//! ```
+//! use keygate::{AuthMode, Config, Policy};
+//!
+//! let policy = Policy::new(&Config::new(AuthMode::Strict).api_key("sk-example"))?;
+//! let headers = [("Host", "localhost"), ("Authorization", "Bearer sk-example")];
+//! let decision = policy.decide("GET", "/v1/models", &headers);
+//! assert!(decision.is_allow());
+//!
+//! let wrong = [("Authorization", "Bearer sk-other"), ("x-api-key", "sk-example")];
+//! let decision = policy.decide("GET", "/v1/models", &wrong);
+//! assert_eq!(decision.reason().name(), "key_mismatch");
+//! println!("{}", policy.explain("GET", "/v1/models", &wrong)); // for the operator, never the client
+//! # Ok::<(), keygate::ConfigError>(())
+//! ```
+//!
+//! # The rules
+//!
+//! The first rule that applies decides.
+//!
+//! | rule | when | verdict | reason |
+//! |---|---|---|---|
+//! | 1 | the method is `OPTIONS` (a CORS preflight), in every mode | allow | `preflight` |
+//! | 2 | the effective mode is `off` | allow | `auth_off` |
+//! | 3 | the effective mode is `all_except_health`, the method is `GET` or `HEAD`, and the path is an exempt path, byte for byte | allow | `health` |
+//! | 4 | no key is configured | deny | `no_key_configured` |
+//! | 5 | no header of any source is present | deny | `credential_missing` |
+//! | 6 | the deciding value is empty, or holds a byte outside SP, HTAB and 0x21 to 0x7E | deny | `credential_unusable` |
+//! | 7 | the credential equals a configured key | allow | `key_matched` |
+//! | 8 | otherwise | deny | `key_mismatch` |
+//!
+//! **Effective mode.** `off`, `strict` and `all_except_health` mean themselves. `auto` means
+//! `all_except_health` where `allow_lan_access` is true and `off` where it is false.
+//!
+//! **Path.** What stands before the first `?` or `#` of the request target as received. Nothing
+//! is normalised or percent-decoded, so hosts pass the bytes of the request line.
+//!
+//! **Sources** are the header names a credential is read from, in order of precedence; by
+//! default `authorization` (Bearer), `x-api-key`, `x-goog-api-key`. Names compare without regard
+//! to ASCII case and otherwise exactly.
+//!
+//! **The deciding header** is the first occurrence of the first source that is present at all,
+//! whatever its value. A wrong, empty or garbled one is never rescued by another header, and a
+//! later duplicate neither rescues nor spoils it.
+//!
+//! **The credential** is the deciding value without leading and trailing SP and HTAB. Where the
+//! source strips Bearer and the value starts with exactly `Bearer ` (RFC 6750 section 2.1, this
+//! case, one space) that prefix is removed once. Without the prefix the whole value is the
+//! credential.
+//!
+//! **Equality** takes a time that depends on the length of what the client sent and on the
+//! number of configured keys; not on a byte of a key, a key's length, or which key matched.
+//!
+//! # Denials
+//!
+//! Every deny is answered with [`Denial`]: 401, a `WWW-Authenticate` challenge (RFC 9110 section
+//! 11.6.1, RFC 6750 section 3) and a constant JSON body in the shape that LLM SDKs parse.
+//!
+//! # Forwarding
+//!
+//! Drop every header for which [`Policy::carries_credential`] is true before a request goes
+//! upstream, whatever the reason it was allowed for.
+//!
+//! # Reloading
+//!
+//! A [`Policy`] never changes. Make a new one from the new configuration and swap a pointer to
+//! it; where making it fails, keep the old one and report the error.
+//!
+//! # Features
+//!
+//! None is on by default. `serde`: [`ConfigBuf`], the configuration as it stands in a JSON file.
+//! `httparse`: [`Header`] for `httparse::Header`.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod compare;
+mod config;
+#[cfg(feature = "serde")]
+mod config_buf;
+mod credential;
+mod decision;
+mod evaluation;
+mod explanation;
+mod generate;
+mod header;
+mod name;
+mod policy;
+
+pub use config::{
+    AuthMode, Config, ConfigError, ConfigErrorKind, EffectiveMode, Exempt, Key, Source,
+    UnknownAuthMode,
+};
+#[cfg(feature = "serde")]
+pub use config_buf::{ConfigBuf, ExactConfigBuf};
+pub use decision::{Decision, Denial, Reason, Verdict};
+pub use evaluation::Evaluation;
+pub use explanation::{Explanation, Finding, Findings, Language, Section, Sink};
+pub use generate::{GeneratedKey, generate_key};
+pub use header::Header;
+pub use policy::Policy;
+
+/// The most keys a policy holds.
+pub const MAX_KEYS: usize = 8;
+/// The most bytes a key has.
+pub const MAX_KEY_LEN: usize = 256;
+/// The most bytes a key's label has.
+pub const MAX_LABEL_LEN: usize = 32;
+/// The most sources a policy holds.
+pub const MAX_SOURCES: usize = 8;
+/// The most bytes a source's name has.
+pub const MAX_SOURCE_NAME_LEN: usize = 32;
+/// The most exempt paths a policy holds.
+pub const MAX_EXEMPT: usize = 8;
+/// The most bytes an exempt path has.
+pub const MAX_EXEMPT_LEN: usize = 64;

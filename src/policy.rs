@@ -1,0 +1,243 @@
+//! What the hot path reads.
+
+use core::fmt;
+
+use heapless::Vec;
+
+use crate::compare::Secret;
+use crate::config::{
+    AuthMode, Config, ConfigError, ConfigErrorKind, EffectiveMode, Exempt, Key, Source,
+};
+use crate::evaluation::Evaluation;
+use crate::explanation::Explanation;
+use crate::header::Header;
+use crate::name::Name;
+use crate::{Decision, MAX_EXEMPT, MAX_EXEMPT_LEN, MAX_KEYS, MAX_LABEL_LEN, MAX_SOURCES};
+
+const DEFAULT_SOURCES: [(&str, bool); 3] = [
+    ("authorization", true),
+    ("x-api-key", false),
+    ("x-goog-api-key", false),
+];
+const DEFAULT_EXEMPT: &str = "/healthz";
+
+pub(crate) struct StoredKey {
+    pub(crate) secret: Secret,
+    label: Vec<u8, MAX_LABEL_LEN, u8>,
+}
+
+pub(crate) struct StoredSource {
+    pub(crate) name: Name,
+    pub(crate) bearer: bool,
+}
+
+/// A configuration that can work, in the form that decisions are made from.
+///
+/// It has a fixed size of at most 4 KiB, holds no pointer and is never changed, so one policy
+/// serves any number of threads. Its keys are wiped on drop; moving a policy can leave a copy
+/// behind, so make it where it stays (a `static`, an `Arc`).
+///
+/// ```
+/// fn shared<T: Send + Sync>() {}
+/// shared::<keygate::Policy>();
+/// assert!(size_of::<keygate::Policy>() <= 4096);
+/// ```
+pub struct Policy {
+    /// Bit n is set where some source's name has n bytes.
+    name_lengths: u64,
+    pub(crate) auth_mode: AuthMode,
+    pub(crate) effective_mode: EffectiveMode,
+    pub(crate) sources: Vec<StoredSource, MAX_SOURCES, u8>,
+    pub(crate) keys: Vec<StoredKey, MAX_KEYS, u8>,
+    exempt: Vec<Vec<u8, MAX_EXEMPT_LEN, u8>, MAX_EXEMPT, u8>,
+}
+
+const _: () = assert!(size_of::<Policy>() <= 4096);
+
+impl Policy {
+    /// Checks a configuration and makes a policy of it.
+    ///
+    /// # Errors
+    ///
+    /// Where the configuration can never work, with the field. Having no key at all is no error:
+    /// such a policy denies whatever needs one.
+    pub fn new(config: &Config<'_>) -> Result<Self, ConfigError> {
+        config.check()?;
+        let mut policy = Self {
+            name_lengths: 0,
+            auth_mode: config.auth_mode,
+            effective_mode: config.auth_mode.effective(config.allow_lan_access),
+            sources: Vec::new(),
+            keys: Vec::new(),
+            exempt: Vec::new(),
+        };
+        policy
+            .fill(config)
+            .map_err(|kind| ConfigError { kind, index: None })?;
+        Ok(policy)
+    }
+
+    /// `check` has seen to it that everything fits.
+    fn fill(&mut self, config: &Config<'_>) -> Result<(), ConfigErrorKind> {
+        let api_key = config.api_key.filter(|secret| !secret.is_empty());
+        for key in config
+            .keys
+            .unwrap_or(&[])
+            .iter()
+            .copied()
+            .chain(api_key.map(Key::new))
+        {
+            let secret = Secret::new(key.secret).ok_or(ConfigErrorKind::KeyTooLong)?;
+            let label = Vec::from_slice(key.label).map_err(|_| ConfigErrorKind::LabelTooLong)?;
+            self.keys
+                .push(StoredKey { secret, label })
+                .map_err(|_| ConfigErrorKind::TooManyKeys)?;
+        }
+        let defaults = DEFAULT_SOURCES.each_ref().map(|(name, bearer)| Source {
+            name: name.as_bytes(),
+            bearer: *bearer,
+        });
+        for source in config.sources.unwrap_or(&defaults) {
+            let name = Name::new(source.name).ok_or(ConfigErrorKind::SourceTooLong)?;
+            self.name_lengths |= 1 << name.len();
+            let bearer = source.bearer;
+            self.sources
+                .push(StoredSource { name, bearer })
+                .map_err(|_| ConfigErrorKind::TooManySources)?;
+        }
+        for exempt in config.exempt.unwrap_or(&[Exempt::new(DEFAULT_EXEMPT)]) {
+            let path = Vec::from_slice(exempt.path).map_err(|_| ConfigErrorKind::ExemptTooLong)?;
+            self.exempt
+                .push(path)
+                .map_err(|_| ConfigErrorKind::TooManyExempt)?;
+        }
+        Ok(())
+    }
+
+    /// Decides about a request from its method, its request target as received, and its header
+    /// fields in the order received.
+    ///
+    /// It is [`evaluate`](Self::evaluate), a push of each header and a finish.
+    #[inline]
+    pub fn decide<I>(
+        &self,
+        method: impl AsRef<[u8]>,
+        target: impl AsRef<[u8]>,
+        headers: I,
+    ) -> Decision
+    where
+        I: IntoIterator,
+        I::Item: Header,
+    {
+        let mut evaluation = self.evaluate(method, target);
+        for header in headers {
+            if !evaluation.push(header.name(), header.value()) {
+                break;
+            }
+        }
+        evaluation.finish()
+    }
+
+    /// Begins a decision that is fed one header at a time.
+    #[inline]
+    pub fn evaluate(&self, method: impl AsRef<[u8]>, target: impl AsRef<[u8]>) -> Evaluation<'_> {
+        Evaluation::begin(self, method.as_ref(), target.as_ref())
+    }
+
+    /// Says why a request is decided as it is. For the operator, never for the client: what it
+    /// finds out about a wrong key shows in its text and in the time it takes.
+    pub fn explain<I>(
+        &self,
+        method: impl AsRef<[u8]>,
+        target: impl AsRef<[u8]>,
+        headers: I,
+    ) -> Explanation<'_>
+    where
+        I: IntoIterator + Clone,
+        I::Item: Header,
+    {
+        Explanation::new(self, method.as_ref(), target.as_ref(), headers)
+    }
+
+    /// The mode as configured.
+    #[must_use]
+    pub const fn auth_mode(&self) -> AuthMode {
+        self.auth_mode
+    }
+
+    /// The mode in force.
+    #[must_use]
+    pub const fn effective_mode(&self) -> EffectiveMode {
+        self.effective_mode
+    }
+
+    /// How many keys there are. With none, whatever needs a key is denied.
+    #[must_use]
+    pub fn key_count(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The label of a key, if it has one.
+    #[must_use]
+    pub fn key_label(&self, index: usize) -> Option<&[u8]> {
+        let label = self.keys.get(index)?.label.as_slice();
+        (!label.is_empty()).then_some(label)
+    }
+
+    /// The header names that matter, in order of precedence and in lower case. A host with a
+    /// header map may pass only these, every occurrence in the order received; the verdict is
+    /// the same.
+    #[must_use]
+    pub fn source_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        (0..self.sources.len()).map(|index| self.source_name(index).unwrap_or_default())
+    }
+
+    /// The name of one source, in lower case.
+    #[must_use]
+    pub fn source_name(&self, index: usize) -> Option<&str> {
+        let name = self.sources.get(index)?.name.lower_case();
+        core::str::from_utf8(name).ok() // always: a token is ASCII
+    }
+
+    /// Whether a header of this name may carry a credential, and so must not go upstream: the
+    /// sources, and their spellings with `_` or `.` for `-`.
+    pub fn carries_credential(&self, name: impl AsRef<[u8]>) -> bool {
+        let name = name.as_ref();
+        self.sources.iter().any(|source| source.name.spells(name))
+    }
+
+    pub(crate) fn is_source(&self, name: &[u8]) -> bool {
+        self.sources.iter().any(|source| source.name.equals(name))
+    }
+
+    /// Whether any source has a name of this length.
+    #[inline]
+    pub(crate) fn has_name_length(&self, len: usize) -> bool {
+        len < 64 && self.name_lengths >> len & 1 == 1
+    }
+
+    pub(crate) fn exempt_paths(&self) -> impl Iterator<Item = &[u8]> {
+        self.exempt.iter().map(Vec::as_slice)
+    }
+
+    pub(crate) fn find_key(&self, credential: &[u8]) -> Option<usize> {
+        crate::compare::find(self.keys.iter().map(|key| &key.secret), credential)
+    }
+}
+
+impl fmt::Debug for Policy {
+    /// Shows how many keys there are and nothing else of them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("auth_mode", &self.auth_mode)
+            .field("effective_mode", &self.effective_mode)
+            .field("keys", &self.keys.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What stands before the first `?` or `#` of a request target.
+pub(crate) fn path_of(target: &[u8]) -> &[u8] {
+    let end = target.iter().position(|byte| matches!(byte, b'?' | b'#'));
+    target.get(..end.unwrap_or(target.len())).unwrap_or(target)
+}
