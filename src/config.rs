@@ -1,8 +1,10 @@
 //! What a person writes.
 
+use core::ffi::CStr;
 use core::fmt;
 use core::str::FromStr;
 
+use crate::decision::plain;
 use crate::{
     MAX_EXEMPT, MAX_EXEMPT_LEN, MAX_KEY_LEN, MAX_KEYS, MAX_LABEL_LEN, MAX_SOURCE_NAME_LEN,
     MAX_SOURCES,
@@ -25,15 +27,26 @@ pub enum AuthMode {
 impl AuthMode {
     const ALL: [Self; 4] = [Self::Off, Self::Strict, Self::AllExceptHealth, Self::Auto];
 
+    /// The name with a NUL at its end, for the C interface.
+    pub(crate) const fn c_name(self) -> &'static CStr {
+        match self {
+            Self::Strict => c"strict",
+            Self::Off => c"off",
+            Self::AllExceptHealth => c"all_except_health",
+            Self::Auto => c"auto",
+        }
+    }
+
     /// The name in a configuration: `off`, `strict`, `all_except_health` or `auto`.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Strict => "strict",
-            Self::Off => "off",
-            Self::AllExceptHealth => "all_except_health",
-            Self::Auto => "auto",
-        }
+        plain(self.c_name())
+    }
+
+    pub(crate) fn from_bytes(name: &[u8]) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|mode| mode.name().as_bytes() == name)
     }
 
     /// What the mode comes to.
@@ -58,10 +71,7 @@ impl FromStr for AuthMode {
 
     /// Takes the exact name, in lower case.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|mode| mode.name() == text)
-            .ok_or(UnknownAuthMode)
+        Self::from_bytes(text.as_bytes()).ok_or(UnknownAuthMode)
     }
 }
 
@@ -323,6 +333,32 @@ pub enum ConfigErrorKind {
 }
 
 impl ConfigErrorKind {
+    /// Every kind, in order of its number from -16 down.
+    #[cfg(feature = "capi")]
+    pub(crate) const ALL: [Self; 15] = [
+        Self::ApiKeyAndKeys,
+        Self::TooManyKeys,
+        Self::KeyEmpty,
+        Self::KeyTooLong,
+        Self::KeyByte,
+        Self::KeyEdge,
+        Self::LabelTooLong,
+        Self::TooManySources,
+        Self::SourceTooLong,
+        Self::SourceNotToken,
+        Self::SourceTwice,
+        Self::TooManyExempt,
+        Self::ExemptTooLong,
+        Self::ExemptNoSlash,
+        Self::ExemptNotPath,
+    ];
+
+    /// The pinned number.
+    #[must_use]
+    pub const fn code(self) -> i32 {
+        self as i32
+    }
+
     /// The list that the field stands in, and the field's name there.
     const fn field(self) -> (&'static str, &'static str) {
         match self {
@@ -339,29 +375,37 @@ impl ConfigErrorKind {
         }
     }
 
-    /// What is wrong, without the field's name.
-    #[must_use]
-    pub const fn text(self) -> &'static str {
+    /// The text with a NUL at its end, for the C interface.
+    pub(crate) const fn c_text(self) -> &'static CStr {
         match self {
-            Self::ApiKeyAndKeys => "given together with keys; give one of the two",
-            Self::TooManyKeys => "more than 8 keys",
-            Self::KeyEmpty => "empty; a key has 1 to 256 bytes",
-            Self::KeyTooLong => "longer than 256 bytes",
+            Self::ApiKeyAndKeys => c"api_key and keys are both given; give one of the two",
+            Self::TooManyKeys => c"there are more than 8 keys",
+            Self::KeyEmpty => c"a key is empty; a key has 1 to 256 bytes",
+            Self::KeyTooLong => c"a key is longer than 256 bytes",
             Self::KeyByte => {
-                "holds a byte that no header value can carry; allowed are space, tab and 0x21 to 0x7E"
+                c"a key holds a byte that no header value can carry; allowed are space, tab and 0x21 to 0x7E"
             }
             Self::KeyEdge => {
-                "starts or ends with a space or a tab, which a header value would lose"
+                c"a key starts or ends with a space or a tab, which a header value would lose"
             }
-            Self::LabelTooLong | Self::SourceTooLong => "longer than 32 bytes",
-            Self::TooManySources => "more than 8 sources",
-            Self::SourceNotToken => "not an HTTP header name (a token of 1 to 32 bytes)",
-            Self::SourceTwice => "stands twice; header names compare without regard to case",
-            Self::TooManyExempt => "more than 8 paths",
-            Self::ExemptTooLong => "longer than 64 bytes",
-            Self::ExemptNoSlash => "does not start with /",
-            Self::ExemptNotPath => "holds ? or #, which end a path",
+            Self::LabelTooLong => c"a key's label is longer than 32 bytes",
+            Self::TooManySources => c"there are more than 8 sources",
+            Self::SourceTooLong => c"a source's name is longer than 32 bytes",
+            Self::SourceNotToken => c"a source's name is not an HTTP header name",
+            Self::SourceTwice => {
+                c"a source's name stands twice; header names compare without regard to case"
+            }
+            Self::TooManyExempt => c"there are more than 8 exempt paths",
+            Self::ExemptTooLong => c"an exempt path is longer than 64 bytes",
+            Self::ExemptNoSlash => c"an exempt path does not start with /",
+            Self::ExemptNotPath => c"an exempt path holds ? or #, which end a path",
         }
+    }
+
+    /// What is wrong, in words.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        plain(self.c_text())
     }
 }
 

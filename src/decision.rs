@@ -141,16 +141,24 @@ impl Reason {
         self as i32
     }
 
+    pub(crate) const fn c_name(self) -> &'static CStr {
+        self.row().name
+    }
+
+    pub(crate) const fn c_text(self) -> &'static CStr {
+        self.row().text
+    }
+
     /// The name for logs and programs, `key_mismatch` for example.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        plain(self.row().name)
+        plain(self.c_name())
     }
 
     /// One sentence for the operator's log.
     #[must_use]
     pub const fn text(self) -> &'static str {
-        plain(self.row().text)
+        plain(self.c_text())
     }
 
     /// The number of the rule in the [crate's documentation](crate).
@@ -195,8 +203,8 @@ impl fmt::Display for Reason {
 /// more; its realm tells a person that the gate answered and not what stands behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Denial {
-    challenge: &'static CStr,
-    body: &'static CStr,
+    pub(crate) challenge: &'static CStr,
+    pub(crate) body: &'static CStr,
 }
 
 const BODY_INVALID: &CStr = c"{\"error\":{\"message\":\"Invalid API key: the gate in front of this service does not accept it.\",\"type\":\"authentication_error\",\"code\":\"invalid_api_key\"}}";
@@ -216,7 +224,7 @@ impl Denial {
         body: BODY_INVALID,
     };
     /// No credential could be right, so none is called invalid.
-    const CLOSED: Self = Self {
+    pub(crate) const CLOSED: Self = Self {
         challenge: c"Bearer realm=\"keygate\"",
         body: BODY_INVALID,
     };

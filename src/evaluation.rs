@@ -20,7 +20,7 @@ use crate::policy::{Policy, path_of};
 /// # Ok::<(), keygate::ConfigError>(())
 /// ```
 #[must_use = "an evaluation decides when it is finished"]
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Evaluation<'p> {
     policy: &'p Policy,
     /// How many sources precede the best one seen, and so can still change the verdict. 0 when
@@ -72,6 +72,12 @@ impl<'p> Evaluation<'p> {
         if self.policy.has_name_length(name.len()) {
             self.judge(header, name, value.as_ref());
         }
+        self.open != 0
+    }
+
+    /// Whether a header that follows can change the decision.
+    #[cfg(feature = "capi")]
+    pub(crate) const fn is_open(&self) -> bool {
         self.open != 0
     }
 

@@ -74,10 +74,12 @@
 //! # Features
 //!
 //! None is on by default. `serde`: [`ConfigBuf`], the configuration as it stands in a JSON file.
-//! `httparse`: [`Header`] for `httparse::Header`.
+//! `httparse`: [`Header`] for `httparse::Header`. `capi`: the C interface, for building the library
+//! alone (see `include/keygate.h`).
 
 #![no_std]
-#![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "capi"), forbid(unsafe_code))]
+#![deny(unsafe_code)]
 
 mod compare;
 mod config;
@@ -87,6 +89,9 @@ mod credential;
 mod decision;
 mod evaluation;
 mod explanation;
+#[cfg(feature = "capi")]
+#[allow(unsafe_code)]
+pub mod ffi;
 mod generate;
 mod header;
 mod name;

@@ -103,7 +103,7 @@ impl Finding {
         crate::decision::plain(self.c_name())
     }
 
-    const fn bit(self) -> u32 {
+    pub(crate) const fn bit(self) -> u32 {
         1 << self as u8
     }
 }

@@ -1,0 +1,1194 @@
+//! The C interface: pointers are checked here and turned into the core's types, and nothing is
+//! decided. The comments on the items are the C manual; `make header` turns them into
+//! `include/keygate.h`.
+
+#![allow(non_camel_case_types)] // the names are C's
+#![allow(clippy::missing_safety_doc)] // stated once, at the top of the header
+#![allow(clippy::doc_markdown)] // the comments are C's
+#![allow(clippy::not_unsafe_ptr_arg_deref)]
+
+use core::ffi::c_char;
+use core::fmt;
+use core::mem::{align_of, size_of};
+use core::ptr;
+use core::slice;
+
+use heapless::Vec;
+use zeroize::Zeroize;
+
+use crate::config::{Config, ConfigErrorKind, Exempt, Key, Source};
+use crate::decision::{Denial, Reason, Verdict};
+use crate::{
+    AuthMode, Decision, EffectiveMode, Evaluation, Explanation, Finding, Language, MAX_EXEMPT,
+    MAX_KEYS, MAX_SOURCES, Policy,
+};
+
+/// The number of this interface. It changes when a program compiled against an older header would
+/// no longer work.
+pub const KEYGATE_ABI_VERSION: u32 = 1;
+
+/// The library's result of setting something up: KEYGATE_OK, or a negative KEYGATE_ERR_ number.
+pub type keygate_status = i32;
+/// How requests are guarded: a KEYGATE_MODE_ number.
+pub type keygate_mode = i32;
+/// KEYGATE_ALLOW or KEYGATE_DENY, and never anything else.
+pub type keygate_verdict = i32;
+/// Which rule decided: a KEYGATE_REASON_ number.
+pub type keygate_reason = i32;
+
+/// Done.
+pub const KEYGATE_OK: i32 = 0;
+/// A pointer that must not be NULL is NULL.
+pub const KEYGATE_ERR_NULL: i32 = -1;
+/// A pointer is not aligned for what it points to.
+pub const KEYGATE_ERR_ALIGNMENT: i32 = -2;
+/// A size is too small, or a struct is longer than this library knows and its unknown rest is not
+/// zero.
+pub const KEYGATE_ERR_SIZE: i32 = -3;
+/// A length is greater than half the address space, or runs past the end of it.
+pub const KEYGATE_ERR_LENGTH: i32 = -4;
+/// The mode is none of the KEYGATE_MODE_ numbers, or its name is not known.
+pub const KEYGATE_ERR_MODE: i32 = -5;
+/// A flag is not known, or contradicts the rest.
+pub const KEYGATE_ERR_FLAGS: i32 = -6;
+/// The output overlaps the policy.
+pub const KEYGATE_ERR_OVERLAP: i32 = -7;
+/// api_key and keys are both given.
+pub const KEYGATE_ERR_API_KEY_AND_KEYS: i32 = -16;
+/// More than 8 keys.
+pub const KEYGATE_ERR_TOO_MANY_KEYS: i32 = -17;
+/// A key in keys is empty.
+pub const KEYGATE_ERR_KEY_EMPTY: i32 = -18;
+/// A key is longer than 256 bytes.
+pub const KEYGATE_ERR_KEY_TOO_LONG: i32 = -19;
+/// A key holds a byte that no header value can carry.
+pub const KEYGATE_ERR_KEY_BYTE: i32 = -20;
+/// A key starts or ends with a space or a tab.
+pub const KEYGATE_ERR_KEY_EDGE: i32 = -21;
+/// A label is longer than 32 bytes.
+pub const KEYGATE_ERR_LABEL_TOO_LONG: i32 = -22;
+/// More than 8 sources.
+pub const KEYGATE_ERR_TOO_MANY_SOURCES: i32 = -23;
+/// A source's name is longer than 32 bytes.
+pub const KEYGATE_ERR_SOURCE_TOO_LONG: i32 = -24;
+/// A source's name is empty or not an HTTP token.
+pub const KEYGATE_ERR_SOURCE_NOT_TOKEN: i32 = -25;
+/// A source's name stands twice.
+pub const KEYGATE_ERR_SOURCE_TWICE: i32 = -26;
+/// More than 8 exempt paths.
+pub const KEYGATE_ERR_TOO_MANY_EXEMPT: i32 = -27;
+/// An exempt path is longer than 64 bytes.
+pub const KEYGATE_ERR_EXEMPT_TOO_LONG: i32 = -28;
+/// An exempt path does not start with '/'.
+pub const KEYGATE_ERR_EXEMPT_NO_SLASH: i32 = -29;
+/// An exempt path holds '?' or '#'.
+pub const KEYGATE_ERR_EXEMPT_NOT_PATH: i32 = -30;
+
+/// "strict": every request but OPTIONS needs a key, the exempt paths included. A zeroed mode is
+/// this one.
+pub const KEYGATE_MODE_STRICT: i32 = 0;
+/// "off": no request needs a key.
+pub const KEYGATE_MODE_OFF: i32 = 1;
+/// "all_except_health": every request needs a key but OPTIONS, and GET or HEAD of an exempt path.
+pub const KEYGATE_MODE_ALL_EXCEPT_HEALTH: i32 = 2;
+/// "auto": all_except_health with KEYGATE_ALLOW_LAN_ACCESS, off without. Never an effective mode.
+pub const KEYGATE_MODE_AUTO: i32 = 3;
+
+/// Answer the request with 401.
+pub const KEYGATE_DENY: i32 = 0;
+/// Let the request pass.
+pub const KEYGATE_ALLOW: i32 = 1;
+
+/// Allow: the effective mode is off.
+pub const KEYGATE_REASON_AUTH_OFF: i32 = 1;
+/// Allow: the method is OPTIONS (a CORS preflight). The request has proved nothing.
+pub const KEYGATE_REASON_PREFLIGHT: i32 = 2;
+/// Allow: GET or HEAD of an exempt path in all_except_health.
+pub const KEYGATE_REASON_HEALTH: i32 = 3;
+/// Allow: the credential equals a key.
+pub const KEYGATE_REASON_KEY_MATCHED: i32 = 4;
+/// Deny: the policy has no key.
+pub const KEYGATE_REASON_NO_KEY_CONFIGURED: i32 = 16;
+/// Deny: no header of any source is present.
+pub const KEYGATE_REASON_CREDENTIAL_MISSING: i32 = 17;
+/// Deny: the deciding value is empty, or holds a byte outside SP, HTAB and 0x21 to 0x7E.
+pub const KEYGATE_REASON_CREDENTIAL_UNUSABLE: i32 = 18;
+/// Deny: the credential equals no key.
+pub const KEYGATE_REASON_KEY_MISMATCH: i32 = 19;
+/// Deny: an argument of the call was bad, the policy zeroed, wiped or never made, or the
+/// evaluation never begun or already finished.
+pub const KEYGATE_REASON_INVALID_CALL: i32 = 32;
+
+/// keygate_config.flags: what auto comes to; other modes take no notice of it.
+pub const KEYGATE_ALLOW_LAN_ACCESS: u32 = 1;
+/// keygate_config.flags: no header is read. source_count must then be 0.
+pub const KEYGATE_NO_SOURCES: u32 = 2;
+/// keygate_config.flags: no path is exempt. exempt_count must then be 0.
+pub const KEYGATE_NO_EXEMPT: u32 = 4;
+/// keygate_source.flags: a leading "Bearer " (this case, one space) is not part of the credential.
+pub const KEYGATE_SOURCE_BEARER: u32 = 1;
+/// keygate_decision.flags: "Bearer " was stripped from the deciding value.
+pub const KEYGATE_BEARER_STRIPPED: u32 = 1;
+
+/// The size of a keygate_policy in words of 8 bytes.
+pub const KEYGATE_POLICY_WORDS: usize = 480;
+/// The size of a keygate_evaluation in words of 8 bytes.
+pub const KEYGATE_EVALUATION_WORDS: usize = 16;
+/// The size of the buffer that keygate_generate_key needs, in bytes with the NUL.
+pub const KEYGATE_GENERATED_KEY_SIZE: usize = 36;
+
+/// Bytes that somebody else owns. With len 0, ptr is not looked at. No NUL is needed at the end,
+/// and none ends it. The layout is frozen.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct keygate_str {
+    /// The first byte.
+    pub ptr: *const c_char,
+    /// How many bytes.
+    pub len: usize,
+}
+
+/// A header field as received: the name in any case, the value with or without white space around
+/// it. The layout is frozen: four words, the same as phr_header, envoy_http_header and their kin.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct keygate_header {
+    /// The field name.
+    pub name: keygate_str,
+    /// The field value.
+    pub value: keygate_str,
+}
+
+/// A key that clients may present.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct keygate_key {
+    /// 1 to 256 bytes of SP, HTAB and 0x21 to 0x7E, neither starting nor ending with SP or HTAB.
+    pub secret: keygate_str,
+    /// 0 to 32 bytes that name the key in logs.
+    pub label: keygate_str,
+}
+
+/// A header that a credential is read from.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct keygate_source {
+    /// An HTTP token of 1 to 32 bytes, in any case.
+    pub name: keygate_str,
+    /// 0 or KEYGATE_SOURCE_BEARER.
+    pub flags: u32,
+}
+
+/// What a policy is made from. Begin with keygate_config_init, then set what differs. Nothing it
+/// points to is needed once keygate_policy_init has returned.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct keygate_config {
+    /// The size of this struct in bytes, as the caller's header has it.
+    pub size: usize,
+    /// A KEYGATE_MODE_ number.
+    pub auth_mode: keygate_mode,
+    /// KEYGATE_ALLOW_LAN_ACCESS, KEYGATE_NO_SOURCES, KEYGATE_NO_EXEMPT.
+    pub flags: u32,
+    /// The one key, without a label. Empty: no key, unless keys has some. Without any key, whatever
+    /// needs one is denied.
+    pub api_key: keygate_str,
+    /// Up to 8 keys instead of api_key, so that one can be retired after the next is in use.
+    pub keys: *const keygate_key,
+    /// How many.
+    pub key_count: usize,
+    /// Up to 8 sources in order of precedence. None: authorization (Bearer), x-api-key and
+    /// x-goog-api-key.
+    pub sources: *const keygate_source,
+    /// How many.
+    pub source_count: usize,
+    /// Up to 8 paths of 1 to 64 bytes that start with '/' and hold neither '?' nor '#'. None:
+    /// "/healthz".
+    pub exempt: *const keygate_str,
+    /// How many.
+    pub exempt_count: usize,
+}
+
+/// A request.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct keygate_request {
+    /// The size of this struct in bytes, as the caller's header has it.
+    pub size: usize,
+    /// The method as on the request line.
+    pub method: keygate_str,
+    /// The request target as received: neither normalised nor percent-decoded, with its query.
+    pub target: keygate_str,
+    /// The header fields in the order received.
+    pub headers: *const keygate_header,
+    /// How many; there is no limit.
+    pub header_count: usize,
+}
+
+/// What was decided and why. It holds no byte of a key or of a credential.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct keygate_decision {
+    /// The size of this struct in bytes, as the caller's header has it. Set by the caller; no more
+    /// than this is written.
+    pub size: usize,
+    /// KEYGATE_ALLOW or KEYGATE_DENY.
+    pub verdict: keygate_verdict,
+    /// A KEYGATE_REASON_ number.
+    pub reason: keygate_reason,
+    /// The mode in force, auto being resolved; KEYGATE_MODE_STRICT with
+    /// KEYGATE_REASON_INVALID_CALL.
+    pub effective_mode: keygate_mode,
+    /// The index of the source that the deciding header belongs to, or -1 where no header decided.
+    pub source: i32,
+    /// The lowest index of a key that matched, or -1.
+    pub key: i32,
+    /// 0 or KEYGATE_BEARER_STRIPPED.
+    pub flags: u32,
+    /// The index of the deciding header among those of the request or those pushed, or SIZE_MAX.
+    pub header: usize,
+}
+
+/// Storage for a policy, anywhere the caller likes: static, on the stack, in a pool. It holds no
+/// pointers into itself and may be copied with memcpy; each copy holds the keys and is wiped by
+/// itself. A zeroed one denies everything.
+#[repr(C)]
+pub struct keygate_policy {
+    /// Not to be touched.
+    pub opaque: [u64; KEYGATE_POLICY_WORDS],
+}
+
+/// Storage for a decision under way. A zeroed one denies. It belongs to one thread at a time.
+#[repr(C)]
+pub struct keygate_evaluation {
+    /// Not to be touched.
+    pub opaque: [u64; KEYGATE_EVALUATION_WORDS],
+}
+
+/// What a keygate_policy holds once it is made.
+#[repr(C)]
+struct StoredPolicy {
+    mark: u64,
+    policy: Policy,
+}
+
+/// What a keygate_evaluation holds from begin to finish.
+#[repr(C)]
+struct StoredEvaluation {
+    mark: u64,
+    policy: *const keygate_policy,
+    evaluation: Evaluation<'static>,
+}
+
+const POLICY_MARK: u64 = u64::from_le_bytes(*b"keygateP");
+const EVALUATION_MARK: u64 = u64::from_le_bytes(*b"keygateE");
+
+const _: () = {
+    assert!(size_of::<StoredPolicy>() <= size_of::<keygate_policy>());
+    assert!(align_of::<StoredPolicy>() <= align_of::<keygate_policy>());
+    assert!(size_of::<StoredEvaluation>() <= size_of::<keygate_evaluation>());
+    assert!(align_of::<StoredEvaluation>() <= align_of::<keygate_evaluation>());
+};
+
+/// The bytes that must be there of a struct with a size field: up to the first field after it.
+const LEAST: usize = size_of::<usize>() + size_of::<i32>();
+
+type Checked<T> = Result<T, keygate_status>;
+
+/// Whether `len` items can stand at `pointer`: it is aligned, not NULL, and they fit in memory.
+fn check<T>(pointer: *const T, len: usize) -> Checked<()> {
+    let bytes = len
+        .checked_mul(size_of::<T>())
+        .filter(|bytes| isize::try_from(*bytes).is_ok());
+    let end = bytes.and_then(|bytes| pointer.addr().checked_add(bytes));
+    if pointer.is_null() {
+        Err(KEYGATE_ERR_NULL)
+    } else if !pointer.is_aligned() {
+        Err(KEYGATE_ERR_ALIGNMENT)
+    } else if end.is_none() {
+        Err(KEYGATE_ERR_LENGTH)
+    } else {
+        Ok(())
+    }
+}
+
+/// The caller's array, which the caller leaves as it is during the call.
+///
+/// # Safety
+///
+/// Where `check` passes, `len` items are readable for as long as the result is used.
+unsafe fn array<'a, T>(pointer: *const T, len: usize) -> Checked<&'a [T]> {
+    if len == 0 {
+        return Ok(&[]);
+    }
+    check(pointer, len)?;
+    // SAFETY: not NULL, aligned and of a sound length; that it is readable is the caller's word.
+    Ok(unsafe { slice::from_raw_parts(pointer, len) })
+}
+
+impl keygate_str {
+    const NONE: Self = Self {
+        ptr: ptr::null(),
+        len: 0,
+    };
+
+    const fn of(bytes: &[u8]) -> Self {
+        Self {
+            ptr: bytes.as_ptr().cast(),
+            len: bytes.len(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for `array`.
+    #[inline]
+    unsafe fn bytes<'a>(self) -> Checked<&'a [u8]> {
+        // SAFETY: passed on to the caller.
+        unsafe { array(self.ptr.cast(), self.len) }
+    }
+}
+
+/// A struct that starts with its size. Numbers and pointers only, so that any bytes make one.
+trait Versioned: Copy {
+    /// A struct in which nothing is set.
+    const ZERO: Self;
+}
+
+impl Versioned for keygate_config {
+    const ZERO: Self = Self {
+        size: 0,
+        auth_mode: KEYGATE_MODE_STRICT,
+        flags: 0,
+        api_key: keygate_str::NONE,
+        keys: ptr::null(),
+        key_count: 0,
+        sources: ptr::null(),
+        source_count: 0,
+        exempt: ptr::null(),
+        exempt_count: 0,
+    };
+}
+
+impl Versioned for keygate_request {
+    const ZERO: Self = Self {
+        size: 0,
+        method: keygate_str::NONE,
+        target: keygate_str::NONE,
+        headers: ptr::null(),
+        header_count: 0,
+    };
+}
+
+/// Reads a struct of the size that it gives: what it lacks is zero, and what is not known of it
+/// must be.
+///
+/// # Safety
+///
+/// As many bytes as the struct says are readable at `pointer`.
+unsafe fn read<T: Versioned>(pointer: *const T) -> Checked<T> {
+    check(pointer, 1)?;
+    // SAFETY: not NULL and aligned; every struct of a caller's has at least its size.
+    let size = unsafe { pointer.cast::<usize>().read() };
+    if size == size_of::<T>() {
+        // SAFETY: the caller says that it is this long.
+        return Ok(unsafe { pointer.read() });
+    }
+    if size < LEAST || size > isize::MAX.unsigned_abs() {
+        return Err(KEYGATE_ERR_SIZE);
+    }
+    let known = size.min(size_of::<T>());
+    let mut value = T::ZERO;
+    // SAFETY: both are at least `known` bytes long, and any bytes make a `T`.
+    unsafe { ptr::copy_nonoverlapping(pointer.cast::<u8>(), (&raw mut value).cast(), known) };
+    // SAFETY: the caller says that it is this long.
+    let rest = unsafe { array(pointer.cast::<u8>().wrapping_add(known), size - known)? };
+    if rest.iter().any(|byte| *byte != 0) {
+        return Err(KEYGATE_ERR_SIZE);
+    }
+    Ok(value)
+}
+
+/// The policy in a caller's storage, where it was made and not wiped.
+///
+/// # Safety
+///
+/// A whole `keygate_policy` is readable at `pointer` and not written to while the result is used.
+#[inline]
+unsafe fn policy<'a>(pointer: *const keygate_policy) -> Option<&'a Policy> {
+    check(pointer, 1).ok()?;
+    let stored = pointer.cast::<StoredPolicy>();
+    // SAFETY: readable and aligned; any bytes make a number.
+    let mark = unsafe { (&raw const (*stored).mark).read() };
+    // SAFETY: the mark is there, so `keygate_policy_init` wrote a policy behind it.
+    (mark == POLICY_MARK).then(|| unsafe { &(*stored).policy })
+}
+
+/// A decision's way out: set to deny before anything is read.
+struct Output(*mut keygate_decision);
+
+impl Output {
+    /// # Safety
+    ///
+    /// `pointer` is NULL, or as many bytes as the struct says are writable there.
+    unsafe fn new(pointer: *mut keygate_decision) -> Option<Self> {
+        if pointer.is_null() {
+            return Some(Self(pointer));
+        }
+        check(pointer, 1).ok()?;
+        // SAFETY: not NULL and aligned; every struct of a caller's has at least its size.
+        let size = unsafe { (&raw const (*pointer).size).read() };
+        if size < LEAST + size_of::<keygate_reason>() {
+            return None;
+        }
+        let output = Self(pointer);
+        // SAFETY: as above.
+        unsafe { output.set(None) };
+        Some(output)
+    }
+
+    /// # Safety
+    ///
+    /// As for `new`, and nothing borrowed from what it may overlap is used any more.
+    unsafe fn set(&self, decision: Option<Decision>) -> keygate_verdict {
+        let reason = decision.map_or(Reason::InvalidCall, |decision| decision.reason());
+        let mode = decision.map_or(EffectiveMode::Strict, |decision| decision.effective_mode());
+        let index = |index: Option<usize>| {
+            index
+                .and_then(|index| i32::try_from(index).ok())
+                .unwrap_or(-1)
+        };
+        let verdict = match reason.verdict() {
+            Verdict::Allow => KEYGATE_ALLOW,
+            Verdict::Deny => KEYGATE_DENY,
+        };
+        if self.0.is_null() {
+            return verdict;
+        }
+        // SAFETY: `new` has looked at the size.
+        let size = unsafe { (&raw const (*self.0).size).read() };
+        let out = keygate_decision {
+            size,
+            verdict,
+            reason: reason.code(),
+            effective_mode: mode as keygate_mode,
+            source: index(decision.and_then(|decision| decision.source_index())),
+            key: index(decision.and_then(|decision| decision.key_index())),
+            flags: match decision {
+                Some(decision) if decision.bearer_stripped() => KEYGATE_BEARER_STRIPPED,
+                _ => 0,
+            },
+            header: decision
+                .and_then(|decision| decision.header_index())
+                .unwrap_or(usize::MAX),
+        };
+        let known = size.min(size_of::<keygate_decision>());
+        // SAFETY: the caller's struct has `size` bytes, ours as many as it has.
+        unsafe { ptr::copy_nonoverlapping((&raw const out).cast::<u8>(), self.0.cast(), known) };
+        verdict
+    }
+}
+
+fn overlap<A, B>(a: *const A, a_len: usize, b: *const B, b_len: usize) -> bool {
+    let (a, b) = (a.addr(), b.addr());
+    a < b.saturating_add(b_len) && b < a.saturating_add(a_len)
+}
+
+fn mode(number: keygate_mode) -> Option<AuthMode> {
+    match number {
+        KEYGATE_MODE_STRICT => Some(AuthMode::Strict),
+        KEYGATE_MODE_OFF => Some(AuthMode::Off),
+        KEYGATE_MODE_ALL_EXCEPT_HEALTH => Some(AuthMode::AllExceptHealth),
+        KEYGATE_MODE_AUTO => Some(AuthMode::Auto),
+        _ => None,
+    }
+}
+
+/// The header fields of a request, whose pointers were checked one by one.
+#[derive(Clone)]
+struct Headers<'a>(slice::Iter<'a, keygate_header>);
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let header = self.0.next()?;
+        // SAFETY: `Request::read` makes this type only where the caller's word stands for both.
+        unsafe { Some((header.name.bytes().ok()?, header.value.bytes().ok()?)) }
+    }
+}
+
+struct Request<'a> {
+    method: &'a [u8],
+    target: &'a [u8],
+    headers: &'a [keygate_header],
+}
+
+impl Request<'_> {
+    /// # Safety
+    ///
+    /// Everything the request points to is readable for as long as the result is used.
+    unsafe fn read(pointer: *const keygate_request) -> Checked<Self> {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            let request = read(pointer)?;
+            Ok(Self {
+                method: request.method.bytes()?,
+                target: request.target.bytes()?,
+                headers: array(request.headers, request.header_count)?,
+            })
+        }
+    }
+}
+
+/// The one way from C into the core.
+///
+/// # Safety
+///
+/// As for `policy` and `Request::read`.
+unsafe fn decide(
+    policy_pointer: *const keygate_policy,
+    request: *const keygate_request,
+) -> Option<Decision> {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let policy = policy(policy_pointer)?;
+        let request = Request::read(request).ok()?;
+        let mut evaluation = policy.evaluate(request.method, request.target);
+        let mut headers = Headers(request.headers.iter());
+        while evaluation.is_open() && !headers.0.as_slice().is_empty() {
+            let (name, value) = headers.next()?;
+            evaluation.push(name, value);
+        }
+        Some(evaluation.finish())
+    }
+}
+
+/// # Safety
+///
+/// As for `decide`.
+unsafe fn explain<'a>(
+    policy_pointer: *const keygate_policy,
+    request: *const keygate_request,
+) -> Option<Explanation<'a>> {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let _ = decide(policy_pointer, request)?;
+        // Every header that can matter is sound, then; the list ends at the first that is not.
+        let request = Request::read(request).ok()?;
+        let headers = Headers(request.headers.iter());
+        Some(policy(policy_pointer)?.explain(request.method, request.target, headers))
+    }
+}
+
+/// The number of the interface that the library has: compare it with KEYGATE_ABI_VERSION. Any
+/// thread, any time.
+#[unsafe(no_mangle)]
+pub extern "C" fn keygate_abi_version() -> u32 {
+    KEYGATE_ABI_VERSION
+}
+
+/// The version of the library, "1.2.3" for example. Static.
+#[unsafe(no_mangle)]
+pub extern "C" fn keygate_version() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+/// Sets a config to its defaults: strict, no key, the default sources and exempt path.
+///
+/// config: size bytes of the caller's, normally sizeof(keygate_config). NULL, misaligned or shorter
+/// than a size_t: nothing is done.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_config_init(config: *mut keygate_config, size: usize) {
+    if check(config, 1).is_err() || size < size_of::<usize>() || isize::try_from(size).is_err() {
+        return;
+    }
+    // SAFETY: the caller says that it is this long.
+    unsafe {
+        ptr::write_bytes(config.cast::<u8>(), 0, size);
+        (&raw mut (*config).size).write(size);
+    }
+}
+
+/// Reads a mode's name: "off", "strict", "all_except_health" or "auto", in lower case.
+///
+/// out: set to KEYGATE_MODE_STRICT first, and to the mode where the name is known.
+///
+/// Returns KEYGATE_OK; KEYGATE_ERR_MODE for any other name; KEYGATE_ERR_NULL,
+/// KEYGATE_ERR_ALIGNMENT or KEYGATE_ERR_LENGTH for a bad argument.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_mode_parse(
+    text: keygate_str,
+    out: *mut keygate_mode,
+) -> keygate_status {
+    if let Err(status) = check(out, 1) {
+        return status;
+    }
+    // SAFETY: `out` is aligned and writable; `text` is read before `out` is written again.
+    unsafe {
+        out.write(KEYGATE_MODE_STRICT);
+        let name = match text.bytes() {
+            Ok(name) => name,
+            Err(status) => return status,
+        };
+        match AuthMode::from_bytes(name) {
+            Some(mode) => out.write(mode as keygate_mode),
+            None => return KEYGATE_ERR_MODE,
+        }
+    }
+    KEYGATE_OK
+}
+
+/// Makes a policy of a config.
+///
+/// policy: size bytes of the caller's, normally sizeof(keygate_policy). It is zeroed first, so that
+/// it denies everything unless KEYGATE_OK is returned. To reload, make a second policy and swap.
+/// config: copied, keys included; nothing of it is needed afterwards. It must not overlap policy.
+///
+/// Returns KEYGATE_OK or what is wrong with the config; keygate_status_text says it in words. A
+/// config without any key is not wrong: its policy denies whatever needs one.
+///
+/// No other thread may use the policy until this has returned.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_policy_init(
+    policy: *mut keygate_policy,
+    size: usize,
+    config: *const keygate_config,
+) -> keygate_status {
+    // SAFETY: passed on to the caller.
+    match unsafe { policy_init(policy, size, config) } {
+        Ok(()) => KEYGATE_OK,
+        Err(status) => status,
+    }
+}
+
+unsafe fn policy_init(
+    policy: *mut keygate_policy,
+    size: usize,
+    config: *const keygate_config,
+) -> Checked<()> {
+    check(policy, 1)?;
+    if size < size_of::<keygate_policy>() {
+        // SAFETY: the caller says that it has this many bytes. None of them is a mark then.
+        unsafe { ptr::write_bytes(policy.cast::<u8>(), 0, size) };
+        return Err(KEYGATE_ERR_SIZE);
+    }
+    // Before the storage is zeroed, since a config inside it would be too.
+    let overlaps = overlap(
+        policy,
+        size_of::<keygate_policy>(),
+        config,
+        size_of::<keygate_config>(),
+    );
+    // SAFETY: aligned, and the caller says that it is long enough.
+    unsafe { (*policy).opaque.zeroize() };
+    if overlaps {
+        return Err(KEYGATE_ERR_OVERLAP);
+    }
+    // SAFETY: passed on to the caller.
+    let config = unsafe { read(config)? };
+    let auth_mode = mode(config.auth_mode).ok_or(KEYGATE_ERR_MODE)?;
+    let flag = |flag: u32| config.flags & flag != 0;
+    if config.flags & !(KEYGATE_ALLOW_LAN_ACCESS | KEYGATE_NO_SOURCES | KEYGATE_NO_EXEMPT) != 0
+        || flag(KEYGATE_NO_SOURCES) && config.source_count != 0
+        || flag(KEYGATE_NO_EXEMPT) && config.exempt_count != 0
+    {
+        return Err(KEYGATE_ERR_FLAGS);
+    }
+    // SAFETY: passed on to the caller. Each list is checked for its length before it is walked.
+    unsafe {
+        let api_key = config.api_key.bytes()?;
+        let keys = list::<_, _, MAX_KEYS>(
+            config.keys,
+            config.key_count,
+            ConfigErrorKind::TooManyKeys,
+            |key: &keygate_key| Ok(Key::new(key.secret.bytes()?).label(key.label.bytes()?)),
+        )?;
+        let sources = list::<_, _, MAX_SOURCES>(
+            config.sources,
+            config.source_count,
+            ConfigErrorKind::TooManySources,
+            |source: &keygate_source| {
+                let name = source.name.bytes()?;
+                match source.flags {
+                    0 => Ok(Source::new(name)),
+                    KEYGATE_SOURCE_BEARER => Ok(Source::bearer(name)),
+                    _ => Err(KEYGATE_ERR_FLAGS),
+                }
+            },
+        )?;
+        let exempt = list::<_, _, MAX_EXEMPT>(
+            config.exempt,
+            config.exempt_count,
+            ConfigErrorKind::TooManyExempt,
+            |path: &keygate_str| Ok(Exempt::new(path.bytes()?)),
+        )?;
+        let policy = policy.cast::<StoredPolicy>();
+        let made = Policy::new(&Config {
+            auth_mode,
+            allow_lan_access: flag(KEYGATE_ALLOW_LAN_ACCESS),
+            api_key: (!api_key.is_empty()).then_some(api_key),
+            keys: (!keys.is_empty()).then_some(&keys),
+            sources: (!sources.is_empty() || flag(KEYGATE_NO_SOURCES)).then_some(&sources),
+            exempt: (!exempt.is_empty() || flag(KEYGATE_NO_EXEMPT)).then_some(&exempt),
+        })
+        .map_err(|error| error.kind().code())?;
+        (&raw mut (*policy).policy).write(made);
+        (&raw mut (*policy).mark).write(POLICY_MARK);
+    }
+    Ok(())
+}
+
+/// A caller's array in the core's types.
+///
+/// # Safety
+///
+/// As for `array`.
+unsafe fn list<'a, C: 'a, T, const N: usize>(
+    items: *const C,
+    len: usize,
+    too_many: ConfigErrorKind,
+    convert: impl Fn(&'a C) -> Checked<T>,
+) -> Checked<Vec<T, N>> {
+    if len > N {
+        return Err(too_many.code());
+    }
+    let mut list = Vec::new();
+    // SAFETY: passed on to the caller.
+    for item in unsafe { array(items, len)? } {
+        list.push(convert(item)?).map_err(|_| too_many.code())?;
+    }
+    Ok(list)
+}
+
+/// Wipes a policy, keys and all, so that it denies everything afterwards. NULL is fine, and so is a
+/// policy that was never made or is wiped already.
+///
+/// No other thread may use the policy at the same time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_policy_wipe(policy: *mut keygate_policy) {
+    if check(policy, 1).is_ok() {
+        // SAFETY: aligned, and the caller says that it is a whole policy. It holds nothing but
+        // numbers, so nothing is left undone.
+        unsafe { (*policy).opaque.zeroize() };
+    }
+}
+
+/// How many headers the policy wants. 0 for a bad policy.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_policy_source_count(policy: *const keygate_policy) -> usize {
+    // SAFETY: passed on to the caller.
+    unsafe { self::policy(policy) }.map_or(0, |policy| policy.source_names().len())
+}
+
+/// The name of a header that the policy wants, in lower case and order of precedence. A host with a
+/// header map may pass only these headers, every occurrence in the order received; the verdict is
+/// the same.
+///
+/// The text lies inside the policy and lives as long. {NULL, 0} for a bad policy or an index
+/// beyond the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_policy_source_name(
+    policy: *const keygate_policy,
+    index: usize,
+) -> keygate_str {
+    // SAFETY: passed on to the caller.
+    let policy = unsafe { self::policy(policy) };
+    let name = policy.and_then(|policy| policy.source_name(index));
+    name.map_or(keygate_str::NONE, |name| keygate_str::of(name.as_bytes()))
+}
+
+/// The label of a key.
+///
+/// The text lies inside the policy and lives as long. {NULL, 0} for a bad policy, an index beyond
+/// the last, or a key without a label.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_policy_key_label(
+    policy: *const keygate_policy,
+    index: usize,
+) -> keygate_str {
+    // SAFETY: passed on to the caller.
+    let policy = unsafe { self::policy(policy) };
+    let label = policy.and_then(|policy| policy.key_label(index));
+    label.map_or(keygate_str::NONE, keygate_str::of)
+}
+
+/// Whether a header of this name may carry a credential, and so must be dropped before a request is
+/// forwarded: the sources, and their spellings with '_' or '.' for '-'. True for a bad argument.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_policy_carries_credential(
+    policy: *const keygate_policy,
+    header_name: keygate_str,
+) -> bool {
+    // SAFETY: passed on to the caller.
+    let (policy, name) = unsafe { (self::policy(policy), header_name.bytes()) };
+    match (policy, name) {
+        (Some(policy), Ok(name)) => policy.carries_credential(name),
+        _ => true,
+    }
+}
+
+/// Decides about a request: keygate_evaluation_begin, a push of each header and a finish, in one
+/// call. Headers after the one that settles the verdict are not looked at.
+///
+/// out: NULL, or a decision whose size is set; it is set to deny before anything else is read.
+///
+/// Returns KEYGATE_ALLOW (1) or KEYGATE_DENY (0) and nothing else. Any bad argument, an unusable
+/// policy included, is a deny with KEYGATE_REASON_INVALID_CALL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_decide(
+    policy: *const keygate_policy,
+    request: *const keygate_request,
+    out: *mut keygate_decision,
+) -> keygate_verdict {
+    // SAFETY: passed on to the caller. What `decide` borrows is no longer used when `out` is set.
+    unsafe {
+        match Output::new(out) {
+            Some(output) => output.set(decide(policy, request)),
+            None => KEYGATE_DENY,
+        }
+    }
+}
+
+/// Begins a decision that is fed one header at a time.
+///
+/// evaluation: size bytes of the caller's, normally sizeof(keygate_evaluation).
+/// policy: kept until keygate_evaluation_finish; it must stay as it is for so long.
+/// method, target: judged at once and not kept.
+///
+/// A bad argument shows in keygate_evaluation_finish, which then denies.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_evaluation_begin(
+    evaluation: *mut keygate_evaluation,
+    size: usize,
+    policy: *const keygate_policy,
+    method: keygate_str,
+    target: keygate_str,
+) {
+    if check(evaluation, 1).is_err() {
+        return;
+    }
+    let whole = size_of::<keygate_evaluation>();
+    // SAFETY: the caller says that it has this many bytes; the rest as passed on to the caller.
+    unsafe {
+        ptr::write_bytes(evaluation.cast::<u8>(), 0, size.min(whole));
+        if size < whole || overlap(evaluation, whole, policy, size_of::<keygate_policy>()) {
+            return;
+        }
+        let (Some(core), Ok(method), Ok(target)) =
+            (self::policy(policy), method.bytes(), target.bytes())
+        else {
+            return;
+        };
+        let begun = core.evaluate(method, target);
+        evaluation
+            .cast::<StoredEvaluation>()
+            .write(StoredEvaluation {
+                mark: EVALUATION_MARK,
+                policy,
+                evaluation: begun,
+            });
+    }
+}
+
+/// The evaluation in a caller's storage, where it was begun, is not finished, and its policy is
+/// still there.
+///
+/// # Safety
+///
+/// A whole `keygate_evaluation` is readable and writable at `pointer`, and no other thread uses it.
+unsafe fn evaluation<'a>(pointer: *mut keygate_evaluation) -> Option<&'a mut StoredEvaluation> {
+    check(pointer, 1).ok()?;
+    let stored = pointer.cast::<StoredEvaluation>();
+    // SAFETY: readable and aligned; any bytes make a number. The mark is there, so
+    // `keygate_evaluation_begin` wrote the rest.
+    unsafe {
+        if (&raw const (*stored).mark).read() != EVALUATION_MARK {
+            return None;
+        }
+        policy((*stored).policy)?;
+        Some(&mut *stored)
+    }
+}
+
+/// Takes the next header, in the order received. Nothing of it is kept, so one small buffer serves
+/// for all of them.
+///
+/// Returns false where nothing that follows can change the verdict; the rest may be left out then,
+/// and pushing it does no harm. A bad argument returns false too and makes
+/// keygate_evaluation_finish deny.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_evaluation_push(
+    evaluation: *mut keygate_evaluation,
+    name: keygate_str,
+    value: keygate_str,
+) -> bool {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let Some(stored) = self::evaluation(evaluation) else {
+            return false;
+        };
+        if !stored.evaluation.is_open() {
+            return false;
+        }
+        if let (Ok(name), Ok(value)) = (name.bytes(), value.bytes()) {
+            return stored.evaluation.push(name, value);
+        }
+        stored.mark = 0;
+        false
+    }
+}
+
+/// Ends an evaluation: the decision about the headers pushed so far. The evaluation must be begun
+/// anew before it is used again; until then it denies.
+///
+/// out: NULL, or a decision whose size is set. It must not overlap the evaluation.
+///
+/// Returns KEYGATE_ALLOW (1) or KEYGATE_DENY (0) and nothing else.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_evaluation_finish(
+    evaluation: *mut keygate_evaluation,
+    out: *mut keygate_decision,
+) -> keygate_verdict {
+    // SAFETY: passed on to the caller. The evaluation is copied out before `out` is set.
+    unsafe {
+        let Some(output) = Output::new(out) else {
+            return KEYGATE_DENY;
+        };
+        let decision = self::evaluation(evaluation).map(|stored| {
+            stored.mark = 0;
+            stored.evaluation.clone().finish()
+        });
+        output.set(decision)
+    }
+}
+
+/// A caller's buffer that takes what fits and counts the rest.
+struct Buffer {
+    at: *mut u8,
+    size: usize,
+    needed: usize,
+}
+
+impl Buffer {
+    /// An unusable buffer counts as one without room.
+    fn new(at: *mut c_char, size: usize) -> Self {
+        let at = at.cast::<u8>();
+        let size = if check(at, size).is_ok() { size } else { 0 };
+        Self {
+            at,
+            size,
+            needed: 0,
+        }
+    }
+
+    /// Ends the text with NUL where there is room for one, and says how long it is without.
+    ///
+    /// # Safety
+    ///
+    /// The caller's buffer is as long as the caller said.
+    unsafe fn end(self) -> usize {
+        if let Some(last) = self.size.checked_sub(1) {
+            // SAFETY: within the buffer.
+            unsafe { self.at.add(self.needed.min(last)).write(0) };
+        }
+        self.needed
+    }
+}
+
+impl fmt::Write for Buffer {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.size.saturating_sub(1).saturating_sub(self.needed);
+        let fits = text.len().min(room);
+        if fits > 0 {
+            // SAFETY: `needed + fits` is within the buffer, which overlaps no text of ours.
+            unsafe { ptr::copy_nonoverlapping(text.as_ptr(), self.at.add(self.needed), fits) };
+        }
+        self.needed = self.needed.saturating_add(text.len());
+        Ok(())
+    }
+}
+
+/// Says in English why a request is decided as it is, for the operator and never for the client:
+/// what it finds out about a wrong key shows in the text and in the time it takes. It holds header
+/// names and lengths, and no byte of a key or of a credential.
+///
+/// buffer: size bytes of the caller's; NULL is fine with size 0. As much as fits is written, always
+/// with a NUL at its end where size is not 0. It must overlap neither the policy nor the request.
+///
+/// Returns the length of the whole text in bytes without the NUL, like snprintf: what is below
+/// size was written whole. Lines end in '\n' but for the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_explain(
+    policy: *const keygate_policy,
+    request: *const keygate_request,
+    buffer: *mut c_char,
+    size: usize,
+) -> usize {
+    if overlap(buffer, size, policy, size_of::<keygate_policy>()) {
+        return 0;
+    }
+    let mut to = Buffer::new(buffer, size);
+    // SAFETY: passed on to the caller. An explanation borrows from the policy alone.
+    let _ = match unsafe { explain(policy, request) } {
+        Some(explanation) => explanation.write(Language::En, &mut to),
+        None => fmt::Write::write_str(&mut to, Reason::InvalidCall.text()),
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { to.end() }
+}
+
+/// The same as codes: bit i is row i of the table of findings, and keygate_finding_text gives its
+/// name. 0 for a bad argument. For the operator, never for the client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_findings(
+    policy: *const keygate_policy,
+    request: *const keygate_request,
+) -> u32 {
+    // SAFETY: passed on to the caller.
+    unsafe { explain(policy, request) }.map_or(0, |explanation| explanation.findings().bits())
+}
+
+/// The name of a finding, "bearer_no_space" for example. Static; "unknown" unless exactly one known
+/// bit is set.
+#[unsafe(no_mangle)]
+pub extern "C" fn keygate_finding_text(one_bit: u32) -> *const c_char {
+    Finding::ALL
+        .into_iter()
+        .find(|finding| finding.bit() == one_bit)
+        .map_or(c"unknown", Finding::c_name)
+        .as_ptr()
+}
+
+/// Makes a fresh key: "sk-" and 32 lower-case hexadecimal digits.
+///
+/// random: 16 bytes from the system's source of randomness.
+/// buffer: size bytes of the caller's, at least KEYGATE_GENERATED_KEY_SIZE (36). With less, it gets
+/// an empty text: half a key is none.
+///
+/// Returns 35, the length of the key without the NUL, or 0 where random is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_generate_key(
+    random: *const u8,
+    buffer: *mut c_char,
+    size: usize,
+) -> usize {
+    let mut to = Buffer::new(buffer, size);
+    // SAFETY: the caller says that 16 bytes are readable. They are copied before `buffer` is
+    // written, which may be the same.
+    unsafe {
+        let Some(random) = array(random, 16)
+            .ok()
+            .and_then(|random| random.first_chunk())
+        else {
+            to.end();
+            return 0;
+        };
+        let mut random = *random;
+        let key = crate::generate_key(&random);
+        random.zeroize();
+        if size >= KEYGATE_GENERATED_KEY_SIZE {
+            let _ = fmt::Write::write_str(&mut to, key.as_str());
+        }
+        to.end();
+        key.as_bytes().len()
+    }
+}
+
+fn reason(code: keygate_reason) -> Option<Reason> {
+    Reason::ALL.into_iter().find(|reason| reason.code() == code)
+}
+
+/// One sentence for the operator's log. Static; "unknown reason" for any other number.
+#[unsafe(no_mangle)]
+pub extern "C" fn keygate_reason_text(reason: keygate_reason) -> *const c_char {
+    self::reason(reason)
+        .map_or(c"unknown reason", Reason::c_text)
+        .as_ptr()
+}
+
+/// The name of a reason, "key_mismatch" for example. Static; "unknown" for any other number.
+#[unsafe(no_mangle)]
+pub extern "C" fn keygate_reason_name(reason: keygate_reason) -> *const c_char {
+    self::reason(reason)
+        .map_or(c"unknown", Reason::c_name)
+        .as_ptr()
+}
+
+/// The name of a mode, "all_except_health" for example. Static; "unknown" for any other number.
+#[unsafe(no_mangle)]
+pub extern "C" fn keygate_mode_name(mode: keygate_mode) -> *const c_char {
+    self::mode(mode)
+        .map_or(c"unknown", AuthMode::c_name)
+        .as_ptr()
+}
+
+/// What a status means, in words. Static; "unknown status" for any other number.
+#[unsafe(no_mangle)]
+pub extern "C" fn keygate_status_text(status: keygate_status) -> *const c_char {
+    let text = match status {
+        KEYGATE_OK => c"no error",
+        KEYGATE_ERR_NULL => c"a pointer that must not be NULL is NULL",
+        KEYGATE_ERR_ALIGNMENT => c"a pointer is not aligned",
+        KEYGATE_ERR_SIZE => {
+            c"a size is too small, or a struct has fields that this library does not know"
+        }
+        KEYGATE_ERR_LENGTH => c"a length is too great",
+        KEYGATE_ERR_MODE => c"auth_mode must be off, strict, all_except_health or auto",
+        KEYGATE_ERR_FLAGS => c"a flag is unknown or contradicts the rest",
+        KEYGATE_ERR_OVERLAP => c"the output overlaps an input",
+        other => ConfigErrorKind::ALL
+            .into_iter()
+            .find(|kind| kind.code() == other)
+            .map_or(c"unknown status", ConfigErrorKind::c_text),
+    };
+    text.as_ptr()
+}
+
+/// What to answer a denied request; for anything that is no denial, what an invalid key gets.
+///
+/// # Safety
+///
+/// `decision` is NULL, or as many bytes as the struct says are readable there.
+unsafe fn denial(decision: *const keygate_decision) -> Denial {
+    if check(decision, 1).is_err() {
+        return Denial::CLOSED;
+    }
+    // SAFETY: aligned and readable; `reason` only where the struct is long enough.
+    let code = unsafe {
+        if (&raw const (*decision).size).read() < LEAST + size_of::<keygate_reason>() {
+            return Denial::CLOSED;
+        }
+        (&raw const (*decision).reason).read()
+    };
+    reason(code)
+        .and_then(Reason::denial)
+        .unwrap_or(Denial::CLOSED)
+}
+
+/// The body to answer a denied request with, of type application/json. Static; never NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_denial_body(decision: *const keygate_decision) -> *const c_char {
+    // SAFETY: passed on to the caller.
+    unsafe { denial(decision) }.body.as_ptr()
+}
+
+/// The value of the WWW-Authenticate header to answer a denied request with. Static; never NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_denial_challenge(
+    decision: *const keygate_decision,
+) -> *const c_char {
+    // SAFETY: passed on to the caller.
+    unsafe { denial(decision) }.challenge.as_ptr()
+}
+
+// A panic that can be reached calls what does not exist, and so cannot be linked.
+#[cfg(all(panic = "abort", not(test)))]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    unsafe extern "C" {
+        fn keygate_a_panic_can_be_reached() -> !;
+    }
+    // SAFETY: never linked, so never called.
+    unsafe { keygate_a_panic_can_be_reached() }
+}
