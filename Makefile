@@ -16,7 +16,7 @@ help: ## List the targets
 lib: ## Build target/capi/libkeygate.a and libkeygate.so
 	$(CARGO) rustc --locked --profile capi --lib --features capi --crate-type staticlib
 	$(CARGO) rustc --locked --profile capi --lib --features capi --crate-type cdylib -- \
-		-C link-arg=-Wl,-soname,libkeygate.so.$(ABI) -C link-arg=-Wl,-z,defs
+		-C link-arg=-Wl,-soname,libkeygate.so.$(ABI) -C link-arg=-Wl,-z,defs -C link-arg=-lc
 
 $(TOOLS)/bin/cbindgen:
 	$(CARGO) install cbindgen --version $(CBINDGEN_VERSION) --locked --root $(TOOLS)
