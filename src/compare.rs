@@ -16,14 +16,18 @@ pub(crate) struct Secret {
 }
 
 impl Secret {
-    /// Nothing where `secret` does not fit.
-    pub(crate) fn new(secret: &[u8]) -> Option<Self> {
-        let mut new = Self {
-            bytes: [0; MAX_KEY_LEN],
-            len: u16::try_from(secret.len()).ok()?,
-        };
-        new.bytes.get_mut(..secret.len())?.copy_from_slice(secret);
-        Some(new)
+    /// Equals nothing.
+    pub(crate) const EMPTY: Self = Self {
+        bytes: [0; MAX_KEY_LEN],
+        len: 0,
+    };
+
+    /// Takes a secret in place, so that no copy of it is left on the stack. Nothing where it does
+    /// not fit.
+    pub(crate) fn set(&mut self, secret: &[u8]) -> Option<()> {
+        self.bytes.get_mut(..secret.len())?.copy_from_slice(secret);
+        self.len = u16::try_from(secret.len()).ok()?;
+        Some(())
     }
 
     pub(crate) fn equals(&self, candidate: &[u8]) -> bool {

@@ -62,23 +62,34 @@ impl Policy {
     /// Where the configuration can never work, with the field. Having no key at all is no error:
     /// such a policy denies whatever needs one.
     pub fn new(config: &Config<'_>) -> Result<Self, ConfigError> {
-        config.check()?;
-        let mut policy = Self {
-            name_lengths: 0,
-            auth_mode: config.auth_mode,
-            effective_mode: config.auth_mode.effective(config.allow_lan_access),
-            sources: Vec::new(),
-            keys: Vec::new(),
-            exempt: Vec::new(),
-        };
-        policy
-            .fill(config)
-            .map_err(|kind| ConfigError { kind, index: None })?;
+        let mut policy = Self::empty();
+        policy.fill(config)?;
         Ok(policy)
     }
 
+    /// Denies whatever needs a key.
+    pub(crate) const fn empty() -> Self {
+        Self {
+            name_lengths: 0,
+            auth_mode: AuthMode::Strict,
+            effective_mode: EffectiveMode::Strict,
+            sources: Vec::new(),
+            keys: Vec::new(),
+            exempt: Vec::new(),
+        }
+    }
+
+    /// Makes an empty policy the one that was configured, where it stands.
+    pub(crate) fn fill(&mut self, config: &Config<'_>) -> Result<(), ConfigError> {
+        config.check()?;
+        self.auth_mode = config.auth_mode;
+        self.effective_mode = config.auth_mode.effective(config.allow_lan_access);
+        self.store(config)
+            .map_err(|kind| ConfigError { kind, index: None })
+    }
+
     /// `check` has seen to it that everything fits.
-    fn fill(&mut self, config: &Config<'_>) -> Result<(), ConfigErrorKind> {
+    fn store(&mut self, config: &Config<'_>) -> Result<(), ConfigErrorKind> {
         let api_key = config.api_key.filter(|secret| !secret.is_empty());
         for key in config
             .keys
@@ -87,11 +98,16 @@ impl Policy {
             .copied()
             .chain(api_key.map(Key::new))
         {
-            let secret = Secret::new(key.secret).ok_or(ConfigErrorKind::KeyTooLong)?;
             let label = Vec::from_slice(key.label).map_err(|_| ConfigErrorKind::LabelTooLong)?;
+            let secret = Secret::EMPTY;
             self.keys
                 .push(StoredKey { secret, label })
                 .map_err(|_| ConfigErrorKind::TooManyKeys)?;
+            let stored = self.keys.last_mut().ok_or(ConfigErrorKind::TooManyKeys)?;
+            stored
+                .secret
+                .set(key.secret)
+                .ok_or(ConfigErrorKind::KeyTooLong)?;
         }
         let defaults = DEFAULT_SOURCES.each_ref().map(|(name, bearer)| Source {
             name: name.as_bytes(),
