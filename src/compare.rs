@@ -71,13 +71,11 @@ impl Drop for Secret {
 }
 
 /// The lowest index of a secret that equals the candidate. All are compared.
-pub(crate) fn find<'a>(
-    secrets: impl Iterator<Item = &'a Secret>,
-    candidate: &[u8],
-) -> Option<usize> {
+pub(crate) fn find<'a>(secrets: impl Iterator<Item = &'a Secret>, candidate: &[u8]) -> Option<u8> {
     let mut matches = 0_u32;
     for (index, secret) in secrets.enumerate() {
         matches |= u32::from(secret.equals(candidate)) << index;
     }
-    (matches != 0).then_some(matches.trailing_zeros() as usize)
+    let lowest = u8::try_from(matches.trailing_zeros()).ok();
+    lowest.filter(|_| matches != 0)
 }

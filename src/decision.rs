@@ -244,8 +244,8 @@ impl Denial {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deciding {
-    pub(crate) source: usize,
     pub(crate) header: usize,
+    pub(crate) source: u8,
     pub(crate) bearer_stripped: bool,
 }
 
@@ -256,7 +256,7 @@ pub struct Decision {
     pub(crate) reason: Reason,
     pub(crate) effective_mode: EffectiveMode,
     pub(crate) deciding: Option<Deciding>,
-    pub(crate) key: Option<usize>,
+    pub(crate) key: Option<u8>,
 }
 
 impl Decision {
@@ -298,7 +298,7 @@ impl Decision {
     #[must_use]
     pub const fn source_index(&self) -> Option<usize> {
         match self.deciding {
-            Some(deciding) => Some(deciding.source),
+            Some(deciding) => Some(deciding.source as usize),
             None => None,
         }
     }
@@ -328,7 +328,10 @@ impl Decision {
     /// [`Policy::key_label`](crate::Policy::key_label).
     #[must_use]
     pub const fn key_index(&self) -> Option<usize> {
-        self.key
+        match self.key {
+            Some(key) => Some(key as usize),
+            None => None,
+        }
     }
 
     /// What to answer the client. `None` where the request may pass.

@@ -69,8 +69,10 @@ impl<'p> Evaluation<'p> {
         let header = self.pushed;
         self.pushed = header.wrapping_add(1);
         let name = name.as_ref();
-        if self.policy.has_name_length(name.len()) {
-            self.judge(header, name, value.as_ref());
+        if self.policy.has_name_length(name.len())
+            && let Some(source) = self.policy.find_source(name, self.open)
+        {
+            self.judge(header, source, value.as_ref());
         }
         self.open != 0
     }
@@ -81,32 +83,24 @@ impl<'p> Evaluation<'p> {
         self.open != 0
     }
 
-    fn judge(&mut self, header: usize, name: &[u8], value: &[u8]) {
-        let mut open = self.policy.sources.iter().take(self.open).enumerate();
-        let Some((index, source)) = open.find(|(_, source)| source.name.equals(name)) else {
-            return;
-        };
-        let credential = Credential::read(value, source.bearer);
+    #[inline(never)]
+    fn judge(&mut self, header: usize, source: u8, value: &[u8]) {
+        let strips_bearer = self.policy.strips_bearer(source);
+        let credential = Credential::read(value, strips_bearer);
         // A value that equals a key needs no look at its bytes: the key's were checked.
         let key = self.policy.find_key(credential.text);
-        let reason = if key.is_some() {
-            Reason::KeyMatched
-        } else if credential.is_usable() {
-            Reason::KeyMismatch
-        } else {
-            Reason::CredentialUnusable
+        self.open = usize::from(source);
+        self.decision.key = key;
+        self.decision.reason = match key {
+            Some(_) => Reason::KeyMatched,
+            None if credential.is_usable() => Reason::KeyMismatch,
+            None => Reason::CredentialUnusable,
         };
-        self.open = index;
-        self.decision = Decision {
-            reason,
-            key,
-            deciding: Some(Deciding {
-                source: index,
-                header,
-                bearer_stripped: credential.bearer_stripped,
-            }),
-            ..self.decision
-        };
+        self.decision.deciding = Some(Deciding {
+            header,
+            source,
+            bearer_stripped: credential.bearer_stripped,
+        });
     }
 
     /// The decision about the headers pushed so far.

@@ -14,7 +14,7 @@ use crate::decision::{Deciding, Decision, Reason};
 use crate::evaluation::is_health;
 use crate::header::Header;
 use crate::policy::{Policy, path_of};
-use crate::{EffectiveMode, MAX_KEY_LEN};
+use crate::{EffectiveMode, MAX_KEY_LEN, MAX_SOURCES};
 
 /// How many bytes a credential and a key must share before one counts as a part of the other.
 const TRUNCATED_MIN: usize = 8;
@@ -172,15 +172,20 @@ impl<'p> Explanation<'p> {
     {
         for (index, header) in headers.into_iter().enumerate() {
             let (name, value) = (header.name(), header.value());
+            let source = self.policy.find_source(name, MAX_SOURCES);
             self.headers = index.saturating_add(1);
             match self.decision.deciding {
                 Some(deciding) if deciding.header == index => {
                     self.look_at_value(deciding, value);
                 }
-                Some(deciding) => self.look_at_other(deciding, name, value),
+                Some(deciding) => {
+                    if let Some(source) = source {
+                        self.look_at_other(deciding, source, value);
+                    }
+                }
                 None => {}
             }
-            if !self.decision.is_allow() && is_unread(name) && !self.policy.is_source(name) {
+            if !self.decision.is_allow() && is_unread(name) && source.is_none() {
                 self.note(Finding::UnreadHeader, true);
                 if self.unread.is_empty() {
                     self.unread = Vec::from_slice(name).unwrap_or_default();
@@ -196,27 +201,20 @@ impl<'p> Explanation<'p> {
         self.note(Finding::DuplicateIgnored, self.duplicates != 0);
     }
 
-    /// A header that is not the deciding one.
-    fn look_at_other(&mut self, deciding: Deciding, name: &[u8], value: &[u8]) {
-        let mut sources = self.policy.sources.iter().enumerate();
-        let Some((index, source)) = sources.find(|(_, source)| source.name.equals(name)) else {
-            return;
-        };
-        if index == deciding.source {
+    /// A header of a source that is not the deciding one.
+    fn look_at_other(&mut self, deciding: Deciding, source: u8, value: &[u8]) {
+        if source == deciding.source {
             self.duplicates = self.duplicates.saturating_add(1);
             return;
         }
-        let credential = Credential::read(value, source.bearer);
+        let credential = Credential::read(value, self.policy.strips_bearer(source));
         let right = self.policy.find_key(credential.text).is_some();
-        self.shadows |= 1 << index;
-        self.right_shadows |= u32::from(right) << index;
+        self.shadows |= 1 << source;
+        self.right_shadows |= u32::from(right) << source;
     }
 
     fn look_at_value(&mut self, deciding: Deciding, value: &[u8]) {
-        let strips = match self.policy.sources.get(deciding.source) {
-            Some(source) => source.bearer,
-            None => false,
-        };
+        let strips = self.policy.strips_bearer(deciding.source);
         let value = trim(value);
         let credential = Credential::read(value, strips).text;
         self.value = Value {

@@ -222,21 +222,33 @@ impl Policy {
         self.sources.iter().any(|source| source.name.spells(name))
     }
 
-    pub(crate) fn is_source(&self, name: &[u8]) -> bool {
-        self.sources.iter().any(|source| source.name.equals(name))
+    /// The index of the source with this name, among the first `len`.
+    #[inline]
+    pub(crate) fn find_source(&self, name: &[u8], len: usize) -> Option<u8> {
+        (0_u8..)
+            .zip(self.sources.iter().take(len))
+            .find(|(_, source)| source.name.equals(name))
+            .map(|(index, _)| index)
+    }
+
+    pub(crate) fn strips_bearer(&self, source: u8) -> bool {
+        match self.sources.get(usize::from(source)) {
+            Some(source) => source.bearer,
+            None => false,
+        }
     }
 
     /// Whether any source has a name of this length.
     #[inline]
     pub(crate) fn has_name_length(&self, len: usize) -> bool {
-        len < 64 && self.name_lengths >> len & 1 == 1
+        self.name_lengths >> (len & 63) & 1 == 1
     }
 
     pub(crate) fn exempt_paths(&self) -> impl Iterator<Item = &[u8]> {
         self.exempt.iter().map(Vec::as_slice)
     }
 
-    pub(crate) fn find_key(&self, credential: &[u8]) -> Option<usize> {
+    pub(crate) fn find_key(&self, credential: &[u8]) -> Option<u8> {
         crate::compare::find(self.keys.iter().map(|key| &key.secret), credential)
     }
 }
