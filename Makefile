@@ -12,6 +12,24 @@ CBINDGEN_VERSION := 0.29.4
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
+.PHONY: demo
+demo: ## Explain the requests that people get a 401 for
+	$(CARGO) build --locked --package keygate-cli
+	@PATH="$(CURDIR)/target/debug:$$PATH" bindings/cli/demo
+
+.PHONY: test
+test: lint test-rust ## All tests
+
+.PHONY: lint
+lint: ## Formatting, clippy and the documentation's links
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --all-features --no-deps
+
+.PHONY: test-rust
+test-rust: ## The core and the command line
+	$(CARGO) test --locked --workspace --all-features
+
 .PHONY: lib
 lib: ## Build target/capi/libkeygate.a and libkeygate.so
 	$(CARGO) rustc --locked --profile capi --lib --features capi --crate-type staticlib
