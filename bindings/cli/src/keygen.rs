@@ -2,9 +2,28 @@
 
 use std::process::ExitCode;
 
+use keygate::Language;
+
+use crate::failure::{Failure, fail, print};
+
 #[derive(clap::Args)]
 pub(crate) struct Arguments {}
 
 pub(crate) fn run(_arguments: &Arguments) -> ExitCode {
-    ExitCode::from(2)
+    match generate() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(Language::En),
+    }
+}
+
+fn generate() -> Result<(), Failure> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| {
+        fail(
+            format!("the system gives no randomness: {error}"),
+            format!("系统无法提供随机数:{error}"),
+        )
+    })?;
+    let key = keygate::generate_key(&random);
+    print(format!("{key}\n").as_bytes())
 }

@@ -1,0 +1,587 @@
+//! The requests that a curl command line makes.
+
+mod options;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsStr;
+use std::fs;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use super::url::{self, Url};
+use crate::failure::{Failure, fail, option_name};
+use options::{Act, Setting, Switch};
+
+/// A request as it reaches the server. Headers that describe a body's length or coding are left
+/// out, so that the files a body is made of need not be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    pub(super) method: Vec<u8>,
+    pub(super) target: Vec<u8>,
+    pub(super) headers: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// The requests of a command, whose first word is `curl`.
+pub(super) fn requests(words: &[Vec<u8>]) -> Result<Vec<Request>, Failure> {
+    let arguments = match words.split_first() {
+        Some((command, arguments)) if is_curl(command) => arguments,
+        _ => {
+            return Err(fail(
+                "the command must start with curl",
+                "命令必须以 curl 开头",
+            ));
+        }
+    };
+    let mut requests = Vec::new();
+    for transfer in parse(arguments)? {
+        transfer.requests(&mut requests)?;
+    }
+    Ok(requests)
+}
+
+fn is_curl(word: &[u8]) -> bool {
+    let name = word
+        .rsplit(|byte| matches!(byte, b'/' | b'\\'))
+        .next()
+        .unwrap_or(word);
+    name == b"curl" || name == b"curl.exe"
+}
+
+const BASIC: u8 = 1;
+const DIGEST: u8 = 2;
+const BEARER: u8 = 4;
+const ANY: u8 = !0;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Body {
+    None,
+    Data,
+    Json,
+    Form,
+}
+
+/// The options and URLs between two `--next`.
+struct Transfer {
+    urls: Vec<Vec<u8>>,
+    uploads: Vec<Vec<u8>>,
+    headers: Vec<Vec<u8>>,
+    method: Option<Vec<u8>>,
+    target: Option<Vec<u8>>,
+    body: Body,
+    data: Vec<(Setting, Vec<u8>)>,
+    query: Vec<Vec<u8>>,
+    cookies: Vec<Vec<u8>>,
+    user: Option<Vec<u8>>,
+    bearer: Option<Vec<u8>>,
+    agent: Option<Vec<u8>>,
+    referer: Option<Vec<u8>>,
+    range: Option<Vec<u8>>,
+    /// The schemes allowed, as bits.
+    auth: u8,
+    head: bool,
+    get: bool,
+    globbing: bool,
+    path_as_is: bool,
+    compressed: bool,
+    transfer_encoding: bool,
+}
+
+impl Transfer {
+    const fn new() -> Self {
+        Self {
+            urls: Vec::new(),
+            uploads: Vec::new(),
+            headers: Vec::new(),
+            method: None,
+            target: None,
+            body: Body::None,
+            data: Vec::new(),
+            query: Vec::new(),
+            cookies: Vec::new(),
+            user: None,
+            bearer: None,
+            agent: None,
+            referer: None,
+            range: None,
+            auth: 0,
+            head: false,
+            get: false,
+            globbing: true,
+            path_as_is: false,
+            compressed: false,
+            transfer_encoding: false,
+        }
+    }
+}
+
+fn parse(arguments: &[Vec<u8>]) -> Result<Vec<Transfer>, Failure> {
+    let mut parser = Parser {
+        done: Vec::new(),
+        now: Transfer::new(),
+        rest: arguments.iter(),
+    };
+    let mut options = true;
+    while let Some(argument) = parser.rest.next() {
+        match argument.as_slice() {
+            b"--" if options => options = false,
+            [b'-', b'-', long @ ..] if options => parser.long(long)?,
+            [b'-', letters @ ..] if options => parser.short(letters)?,
+            url => parser.now.urls.push(url.to_vec()),
+        }
+    }
+    parser.finish()
+}
+
+struct Parser<'a> {
+    done: Vec<Transfer>,
+    now: Transfer,
+    rest: std::slice::Iter<'a, Vec<u8>>,
+}
+
+impl Parser<'_> {
+    fn finish(mut self) -> Result<Vec<Transfer>, Failure> {
+        self.end_transfer()?;
+        Ok(self.done)
+    }
+
+    fn end_transfer(&mut self) -> Result<(), Failure> {
+        if self.now.urls.is_empty() {
+            return Err(fail("the curl command names no URL", "curl 命令中没有 URL"));
+        }
+        self.done
+            .push(std::mem::replace(&mut self.now, Transfer::new()));
+        Ok(())
+    }
+
+    /// `--name value`, `--no-name`, and `--name=value`, which curl itself does not know.
+    fn long(&mut self, argument: &[u8]) -> Result<(), Failure> {
+        let (name, joined) = match argument.iter().position(|byte| *byte == b'=') {
+            Some(at) => (
+                argument.get(..at).unwrap_or(argument),
+                argument.get(at + 1..),
+            ),
+            None => (argument, None),
+        };
+        let shown = || shown(name, "--");
+        match options::long(name) {
+            Some(Act::Value(setting)) => {
+                let value = match joined {
+                    Some(value) => value.to_vec(),
+                    None => self.value(&shown())?,
+                };
+                self.set(setting, value)
+            }
+            Some(Act::Refused(en, zh)) => Err(refused(&shown(), en, zh)),
+            Some(Act::Flag(_)) if joined.is_some() => Err(fail(
+                format!("curl's option {} takes no value", shown()),
+                format!("curl 的选项 {} 不带值", shown()),
+            )),
+            Some(Act::Flag(switch)) => self.switch(switch, true),
+            None => match name.strip_prefix(b"no-").and_then(options::long) {
+                Some(Act::Flag(switch)) if joined.is_none() => self.switch(switch, false),
+                _ => Err(unknown(&shown())),
+            },
+        }
+    }
+
+    /// `-sSik`, `-XPOST`, `-sH value`.
+    fn short(&mut self, letters: &[u8]) -> Result<(), Failure> {
+        let mut letters = letters;
+        if letters.is_empty() {
+            return Err(unknown("-"));
+        }
+        while let Some((letter, rest)) = letters.split_first() {
+            let shown = || match *letter {
+                letter if letter.is_ascii_graphic() => format!("-{}", char::from(letter)),
+                _ => shown(&[], "-"),
+            };
+            match options::short(*letter) {
+                Some(Act::Flag(switch)) => self.switch(switch, true)?,
+                Some(Act::Value(setting)) => {
+                    let value = match rest {
+                        [] => self.value(&shown())?,
+                        value => value.to_vec(),
+                    };
+                    return self.set(setting, value);
+                }
+                Some(Act::Refused(en, zh)) => return Err(refused(&shown(), en, zh)),
+                None => return Err(unknown(&shown())),
+            }
+            letters = rest;
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, option: &str) -> Result<Vec<u8>, Failure> {
+        self.rest.next().cloned().ok_or_else(|| {
+            fail(
+                format!("curl's option {option} needs a value"),
+                format!("curl 的选项 {option} 缺少值"),
+            )
+        })
+    }
+
+    fn switch(&mut self, switch: Switch, on: bool) -> Result<(), Failure> {
+        let now = &mut self.now;
+        match switch {
+            Switch::Nothing => {}
+            Switch::AnyAuth => now.auth = if on { ANY } else { 0 },
+            Switch::Basic => set_bit(&mut now.auth, BASIC, on),
+            Switch::Digest => set_bit(&mut now.auth, DIGEST, on),
+            Switch::Compressed => now.compressed = on,
+            Switch::Get => now.get = on,
+            Switch::GlobOff => now.globbing = !on,
+            Switch::Head => now.head = on,
+            Switch::PathAsIs => now.path_as_is = on,
+            Switch::TransferEncoding => now.transfer_encoding = on,
+            Switch::Next => return self.end_transfer(),
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, setting: Setting, value: Vec<u8>) -> Result<(), Failure> {
+        let now = &mut self.now;
+        match setting {
+            Setting::Nothing => {}
+            Setting::Agent => now.agent = Some(value),
+            Setting::Bearer => {
+                now.bearer = Some(value);
+                now.auth |= BEARER;
+            }
+            Setting::ContinueAt => {
+                let from = |value: &[u8]| [value, b"-"].concat();
+                now.range = (value != b"-" && value != b"0").then(|| from(&value));
+            }
+            Setting::Cookie => now.cookies.push(value),
+            Setting::Data | Setting::DataRaw | Setting::DataUrlencode => {
+                now.set_body(Body::Data)?;
+                now.data.push((setting, value));
+            }
+            Setting::Json => {
+                now.set_body(Body::Json)?;
+                now.data.push((Setting::Data, value));
+            }
+            Setting::Form => now.set_body(Body::Form)?,
+            Setting::Header => match value.strip_prefix(b"@") {
+                Some(file) => now.headers.extend(header_lines(&read(file, "-H @FILE")?)),
+                None => now.headers.push(value),
+            },
+            Setting::Range => now.range = Some(value),
+            Setting::Referer => {
+                let value = value.strip_suffix(b";auto").unwrap_or(&value);
+                now.referer = Some(value.to_vec());
+            }
+            Setting::Request => now.method = Some(value),
+            Setting::RequestTarget => now.target = Some(value),
+            Setting::Upload => now.uploads.push(value),
+            Setting::Url => now.urls.push(value),
+            Setting::UrlQuery => now.query.push(match value.strip_prefix(b"+") {
+                Some(raw) => raw.to_vec(),
+                None => urlencoded(&value)?,
+            }),
+            Setting::User => {
+                if !value.contains(&b':') {
+                    return Err(fail(
+                        "curl would ask for the password of -u; write it as USER:PASSWORD",
+                        "curl 会询问 -u 的密码;请写成 USER:PASSWORD",
+                    ));
+                }
+                now.user = Some(value);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn set_bit(bits: &mut u8, bit: u8, on: bool) {
+    *bits = if on { *bits | bit } else { *bits & !bit };
+}
+
+impl Transfer {
+    fn set_body(&mut self, body: Body) -> Result<(), Failure> {
+        if matches!(
+            (self.body, body),
+            (Body::Form, Body::Data | Body::Json) | (Body::Data | Body::Json, Body::Form)
+        ) {
+            return Err(two_methods());
+        }
+        if self.body != Body::Json {
+            self.body = body;
+        }
+        Ok(())
+    }
+
+    fn requests(&self, requests: &mut Vec<Request>) -> Result<(), Failure> {
+        let headers = self.custom_headers();
+        let query = self.added_query()?;
+        for (index, url) in self.urls.iter().enumerate() {
+            let bad = |(en, zh): url::Problem| {
+                let number = requests.len() + 1;
+                fail(
+                    format!("curl command, URL {number}: {en}"),
+                    format!("curl 命令,第 {number} 个 URL:{zh}"),
+                )
+            };
+            if self.globbing && url::is_glob(url) {
+                return Err(bad((
+                    "it holds [ ] { or }, from which curl would make several URLs; add -g \
+                     (--globoff) where they are meant as they are, else write the URLs out",
+                    "其中有 [ ] { 或 },curl 会把它展开成多个 URL;如果就是字面意思,请加 -g(--globoff),\
+                     否则请逐个写出 URL",
+                )));
+            }
+            let mut url = Url::parse(url, self.path_as_is).map_err(bad)?;
+            let upload = self.uploads.get(index);
+            if let Some(file) = upload {
+                url.add_file_name(file);
+            }
+            for query in &query {
+                url.add_query(query);
+            }
+            requests.push(Request {
+                method: self.method(upload.is_some())?,
+                target: self.target.clone().unwrap_or_else(|| url.target()),
+                headers: self.all_headers(&url, &headers),
+            });
+        }
+        Ok(())
+    }
+
+    fn method(&self, uploads: bool) -> Result<Vec<u8>, Failure> {
+        let posts = self.body != Body::None && !self.get;
+        let wanted = [(posts, "POST"), (self.head, "HEAD"), (uploads, "PUT")];
+        let mut wanted = wanted.iter().filter(|(wanted, _)| *wanted);
+        let method = wanted.next().map_or("GET", |(_, method)| method);
+        if wanted.next().is_some() {
+            return Err(two_methods());
+        }
+        Ok(self.method.clone().unwrap_or_else(|| method.into()))
+    }
+
+    /// What `-G` and `--url-query` append to each URL.
+    fn added_query(&self) -> Result<Vec<Vec<u8>>, Failure> {
+        let mut query = self.query.clone();
+        if self.get {
+            for (kind, value) in &self.data {
+                query.push(match (kind, value.as_slice()) {
+                    (Setting::Data, [b'@', file @ ..]) => {
+                        let mut data = read(file, "-G -d @FILE")?;
+                        data.retain(|byte| !matches!(byte, b'\r' | b'\n' | 0));
+                        data
+                    }
+                    (Setting::DataUrlencode, value) => urlencoded(value)?,
+                    (_, value) => value.to_vec(),
+                });
+            }
+        }
+        Ok(query)
+    }
+
+    /// What `-H` and `--json` give, each with a name.
+    fn custom_headers(&self) -> Vec<Custom> {
+        let mut headers: Vec<Custom> = self.headers.iter().map(|line| Custom::new(line)).collect();
+        if self.body == Body::Json {
+            for line in ["Content-Type: application/json", "Accept: application/json"] {
+                let json = Custom::new(line.as_bytes());
+                if !headers.iter().any(|header| header.is(&json.name)) {
+                    headers.push(json);
+                }
+            }
+        }
+        headers
+    }
+
+    fn all_headers(&self, url: &Url, custom: &[Custom]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut headers = Headers {
+            list: Vec::new(),
+            custom,
+        };
+        let own_host = custom
+            .iter()
+            .find(|header| header.is(b"Host"))
+            .and_then(|header| header.value.clone())
+            .filter(|value| !value.is_empty());
+        match &own_host {
+            Some(host) => headers.list.push((b"Host".to_vec(), host.clone())),
+            None => headers.add("Host", Some(&url.host)),
+        }
+        headers.add("Authorization", self.authorization(url).as_deref());
+        let range = self.range.as_ref();
+        let range = range.map(|range| [b"bytes=", range.as_slice()].concat());
+        headers.add("Range", range.as_deref());
+        headers.add("User-Agent", Some(self.agent.as_deref().unwrap_or(b"curl")));
+        headers.add("Accept", Some(b"*/*"));
+        headers.add("Connection", self.transfer_encoding.then_some(b"TE"));
+        headers.add("TE", self.transfer_encoding.then_some(b"gzip"));
+        headers.add(
+            "Accept-Encoding",
+            self.compressed.then_some(b"deflate, gzip, br, zstd"),
+        );
+        headers.add("Referer", self.referer.as_deref());
+        headers.add("Cookie", self.cookie().as_deref());
+        for header in custom {
+            let replaced = header.is(b"Host") && own_host.is_some()
+                || header.is(b"Content-Type") && self.body == Body::Form && !self.get;
+            if let Some(value) = header.value.as_ref().filter(|_| !replaced) {
+                headers.list.push((header.name.clone(), value.clone()));
+            }
+        }
+        let posts_data = self.body == Body::Data && !self.get;
+        headers.add(
+            "Content-Type",
+            posts_data.then_some(b"application/x-www-form-urlencoded"),
+        );
+        headers.list
+    }
+
+    /// curl sends credentials at once only where exactly one scheme is left to choose.
+    fn authorization(&self, url: &Url) -> Option<Vec<u8>> {
+        let user = url.user.as_ref().or(self.user.as_ref());
+        match (self.auth, user, &self.bearer) {
+            (BEARER, _, Some(token)) => Some([b"Bearer ", token.as_slice()].concat()),
+            (0 | BASIC, Some(user), _) => {
+                Some(format!("Basic {}", BASE64_STANDARD.encode(user)).into_bytes())
+            }
+            _ => None,
+        }
+    }
+
+    /// Cookies as given; a value without `=` names a file, and those are not read.
+    fn cookie(&self) -> Option<Vec<u8>> {
+        let given = self.cookies.iter().filter(|value| value.contains(&b'='));
+        let given: Vec<&[u8]> = given.map(Vec::as_slice).collect();
+        (!given.is_empty()).then(|| given.join(&b';'))
+    }
+}
+
+/// The headers of a request, in curl's order.
+struct Headers<'c> {
+    list: Vec<(Vec<u8>, Vec<u8>)>,
+    custom: &'c [Custom],
+}
+
+impl Headers<'_> {
+    /// Adds one of curl's own, where it has a value and no `-H` replaces it.
+    fn add(&mut self, name: &str, value: Option<&[u8]>) {
+        let replaced = self.custom.iter().any(|header| header.is(name.as_bytes()));
+        if let Some(value) = value.filter(|value| !value.is_empty() && !replaced) {
+            self.list.push((name.as_bytes().to_vec(), value.to_vec()));
+        }
+    }
+}
+
+/// What a `-H` gives: a header, or the order not to send one of that name.
+struct Custom {
+    name: Vec<u8>,
+    value: Option<Vec<u8>>,
+}
+
+impl Custom {
+    /// `Name: value`; `Name;` for an empty value; `Name:` for none. Others are not sent.
+    fn new(line: &[u8]) -> Self {
+        let Some(at) = line.iter().position(|byte| matches!(byte, b':' | b';')) else {
+            return Self {
+                name: Vec::new(),
+                value: None,
+            };
+        };
+        let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0B;
+        let (name, rest) = match line.iter().position(|byte| *byte == b':') {
+            Some(colon) => line.split_at(colon),
+            None => line.split_at(at),
+        };
+        let value = match rest {
+            [b':', value @ ..] if !value.iter().all(is_space) => Some(value.to_vec()),
+            b";" => Some(Vec::new()),
+            _ => None,
+        };
+        let sent = !name.is_empty();
+        Self {
+            name: name.to_vec(),
+            value: value.filter(|_| sent),
+        }
+    }
+
+    fn is(&self, name: &[u8]) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+}
+
+/// The lines of a header file.
+fn header_lines(file: &[u8]) -> Vec<Vec<u8>> {
+    let line_end = |line: &[u8]| line.strip_suffix(b"\r").unwrap_or(line).to_vec();
+    file.split(|byte| *byte == b'\n').map(line_end).collect()
+}
+
+/// `content`, `=content`, `name=content`, `@file`, `name@file`.
+fn urlencoded(value: &[u8]) -> Result<Vec<u8>, Failure> {
+    let at = value.iter().position(|byte| matches!(byte, b'=' | b'@'));
+    let Some(at) = at else {
+        return Ok(url::encode(value));
+    };
+    let (name, rest) = value.split_at(at);
+    let content = match rest {
+        [b'@', file @ ..] => read(file, "--data-urlencode @FILE")?,
+        [_, content @ ..] => content.to_vec(),
+        [] => Vec::new(),
+    };
+    let encoded = url::encode(&content);
+    if name.is_empty() {
+        return Ok(encoded);
+    }
+    Ok([name, b"=", &encoded].concat())
+}
+
+/// Reads a file that an option names. The name is not repeated: it may be a key.
+fn read(file: &[u8], option: &str) -> Result<Vec<u8>, Failure> {
+    if file == b"-" {
+        return Err(fail(
+            format!("curl's option {option}: standard input is not read; name a file"),
+            format!("curl 的选项 {option}:不读取标准输入;请指定文件"),
+        ));
+    }
+    let file = str::from_utf8(file).map(OsStr::new);
+    let content = file
+        .map_err(|_| std::io::ErrorKind::InvalidFilename)
+        .and_then(|file| fs::read(file).map_err(|error| error.kind()));
+    content.map_err(|kind| {
+        fail(
+            format!("curl's option {option}: the file cannot be read: {kind}"),
+            format!("curl 的选项 {option}:无法读取文件:{kind}"),
+        )
+    })
+}
+
+fn shown(name: &[u8], dashes: &str) -> String {
+    match option_name(name) {
+        Some(name) if !name.is_empty() => format!("{dashes}{name}"),
+        _ => format!("{dashes}... (not shown, since it may be a key)"),
+    }
+}
+
+fn unknown(option: &str) -> Failure {
+    fail(
+        format!(
+            "curl's option {option} is not known here; leave it out where it does not change the \
+             request, and write long names out in full"
+        ),
+        format!("不认识 curl 的选项 {option};如果它不改变请求,请去掉它;长选项名请写完整"),
+    )
+}
+
+fn refused(option: &str, en: &str, zh: &str) -> Failure {
+    fail(
+        format!("curl's option {option} is not supported: {en}"),
+        format!("不支持 curl 的选项 {option}:{zh}"),
+    )
+}
+
+fn two_methods() -> Failure {
+    fail(
+        "the curl command asks for two methods at once: keep one of -d (with --json), -F, -I and -T, \
+         or add -G to -d",
+        "curl 命令同时要求了两种方法:-d(含 --json)、-F、-I、-T 只保留一个,或者给 -d 加上 -G",
+    )
+}

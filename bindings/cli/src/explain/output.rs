@@ -1,0 +1,244 @@
+//! Explanations for a terminal, for a pipe and for a program.
+
+use std::fmt::{self, Write};
+use std::io::{self, IsTerminal};
+
+use anstyle::{AnsiColor, Style};
+use keygate::{Explanation, Language, Policy, Section, Sink};
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// The widest that text is set, however wide the terminal is.
+const MAX_WIDTH: usize = 100;
+const METHODS: [&str; 9] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
+];
+
+/// The sections of an explanation.
+#[derive(Default)]
+struct Sections(Vec<(Section, String)>);
+
+impl Write for Sections {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let (_, last) = self.0.last_mut().ok_or(fmt::Error)?;
+        last.push_str(text);
+        Ok(())
+    }
+}
+
+impl Sink for Sections {
+    fn section(&mut self, section: Section) -> fmt::Result {
+        self.0.push((section, String::new()));
+        Ok(())
+    }
+}
+
+impl Sections {
+    fn new(explanation: &Explanation<'_>, language: Language) -> Self {
+        let mut sections = Self::default();
+        // Writing to a string cannot fail.
+        let _ = explanation.render(language, &mut sections);
+        sections
+    }
+}
+
+/// The output about every request, as it is gathered. Nothing is printed before all are done.
+pub(super) struct Output {
+    language: Language,
+    json: bool,
+    /// The width of the terminal, where there is one.
+    width: Option<usize>,
+    text: String,
+    count: usize,
+    number: usize,
+}
+
+impl Output {
+    /// For `count` requests.
+    pub(super) fn new(language: Language, json: bool, count: usize) -> Self {
+        let terminal = io::stdout().is_terminal() && !json;
+        Self {
+            language,
+            json,
+            width: terminal.then(|| textwrap::termwidth().min(MAX_WIDTH)),
+            text: String::new(),
+            count,
+            number: 0,
+        }
+    }
+
+    pub(super) fn add(&mut self, policy: &Policy, method: &[u8], explanation: &Explanation<'_>) {
+        self.number += 1;
+        if self.json {
+            let line = Json::new(policy, explanation, self.language);
+            // Strings, numbers and lists of them always have a JSON form.
+            self.text += &serde_json::to_string(&line).unwrap_or_default();
+        } else {
+            self.heading(method);
+            match self.width {
+                Some(width) => self.lay_out(explanation, width),
+                None => {
+                    let _ = explanation.write(self.language, &mut self.text);
+                }
+            }
+        }
+        self.text.push('\n');
+    }
+
+    /// Names a request among several, without its target, which may hold a key.
+    fn heading(&mut self, method: &[u8]) {
+        if self.count < 2 {
+            return;
+        }
+        if self.number > 1 {
+            self.text.push('\n');
+        }
+        let known = METHODS
+            .into_iter()
+            .any(|known| method.eq_ignore_ascii_case(known.as_bytes()));
+        let method = str::from_utf8(method).ok().filter(|_| known);
+        let (number, count) = (self.number, self.count);
+        let heading = match self.language {
+            Language::Zh => {
+                let method = method.unwrap_or("其他方法");
+                format!("第 {number} 个请求,共 {count} 个:{method}")
+            }
+            _ => {
+                let method = method.unwrap_or("another method");
+                format!("request {number} of {count}: {method}")
+            }
+        };
+        self.styled(&heading, Style::new().bold().underline());
+        self.text.push('\n');
+    }
+
+    /// Sets the labels in one column and the texts, wrapped, in another.
+    fn lay_out(&mut self, explanation: &Explanation<'_>, width: usize) {
+        let label_width =
+            |section: &Section| textwrap::core::display_width(section.label(self.language));
+        let Sections(sections) = Sections::new(explanation, self.language);
+        let sections_seen = sections.iter().map(|(section, _)| label_width(section));
+        let column = sections_seen.max().unwrap_or(0) + 2;
+        let color = match explanation.decision().is_allow() {
+            true => AnsiColor::Green,
+            false => AnsiColor::Red,
+        };
+        let mut previous = None;
+        for (section, text) in sections {
+            if section != Section::Verdict {
+                self.text.push('\n');
+            }
+            // A label stands once before all that it belongs to.
+            let label = if previous == Some(section) {
+                ""
+            } else {
+                section.label(self.language)
+            };
+            previous = Some(section);
+            self.styled(label, Style::new().bold());
+            let gap = column.saturating_sub(textwrap::core::display_width(label));
+            self.text.extend(std::iter::repeat_n(' ', gap));
+            let text_width = width.saturating_sub(column).max(20);
+            let options = textwrap::Options::new(text_width)
+                .word_separator(textwrap::WordSeparator::Custom(break_opportunities));
+            for (index, line) in textwrap::wrap(&text, options).iter().enumerate() {
+                if index > 0 {
+                    self.text.push('\n');
+                    self.text.extend(std::iter::repeat_n(' ', column));
+                }
+                match section {
+                    Section::Verdict => self.styled(line, color.on_default().bold()),
+                    _ => self.text.push_str(line),
+                }
+            }
+        }
+    }
+
+    fn styled(&mut self, text: &str, style: Style) {
+        if self.width.is_some() && !text.is_empty() {
+            let _ = write!(self.text, "{style}{text}{style:#}");
+        } else {
+            self.text.push_str(text);
+        }
+    }
+
+    pub(super) fn print(self) -> Result<(), Failure> {
+        let mut text = self.text.into_bytes();
+        if self.width.is_some() && colorless() {
+            text = anstream::adapter::strip_bytes(&text).into_vec();
+        }
+        crate::failure::print(&text)
+    }
+}
+
+/// Where a line may be broken (UAX 14): Chinese is written without spaces.
+fn break_opportunities(line: &str) -> Box<dyn Iterator<Item = textwrap::core::Word<'_>> + '_> {
+    let mut start = 0;
+    Box::new(
+        unicode_linebreak::linebreaks(line).filter_map(move |(end, _)| {
+            let word = line.get(start..end)?;
+            start = end;
+            Some(textwrap::core::Word::from(word))
+        }),
+    )
+}
+
+fn colorless() -> bool {
+    anstream::AutoStream::choice(&io::stdout()) == anstream::ColorChoice::Never
+}
+
+/// One request's explanation for a program.
+#[derive(Serialize)]
+struct Json<'p> {
+    verdict: &'static str,
+    reason: &'static str,
+    effective_mode: &'static str,
+    source: Option<&'p str>,
+    header_index: Option<usize>,
+    key_index: Option<usize>,
+    key_label: Option<String>,
+    bearer_stripped: bool,
+    rule: Option<u8>,
+    findings: Vec<&'static str>,
+    would_match_mended: bool,
+    text: Vec<Line>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    label: &'static str,
+    text: String,
+}
+
+impl<'p> Json<'p> {
+    fn new(policy: &'p Policy, explanation: &Explanation<'_>, language: Language) -> Self {
+        let decision = explanation.decision();
+        let source = decision.source_index();
+        let label = decision.key_index().and_then(|key| policy.key_label(key));
+        let Sections(sections) = Sections::new(explanation, language);
+        let line = |(section, text): (Section, String)| Line {
+            label: section.label(language),
+            text,
+        };
+        Self {
+            verdict: decision.verdict().name(),
+            reason: decision.reason().name(),
+            effective_mode: decision.effective_mode().name(),
+            source: source.and_then(|source| policy.source_name(source)),
+            header_index: decision.header_index(),
+            key_index: decision.key_index(),
+            // A character for a byte, as in a configuration.
+            key_label: label.map(|label| label.iter().copied().map(char::from).collect()),
+            bearer_stripped: decision.bearer_stripped(),
+            rule: decision.reason().rule(),
+            findings: explanation
+                .findings()
+                .iter()
+                .map(|finding| finding.name())
+                .collect(),
+            would_match_mended: explanation.would_match_mended(),
+            text: sections.into_iter().map(line).collect(),
+        }
+    }
+}
