@@ -14,8 +14,8 @@ use super::url::{self, Url};
 use crate::failure::{Failure, fail, option_name};
 use options::{Act, Setting, Switch};
 
-/// A request as it reaches the server. Headers that describe a body's length or coding are left
-/// out, so that the files a body is made of need not be there.
+/// A request as it reaches the server. Headers that describe a body's length, coding or range are
+/// left out, so that the files a body is made of need not be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) method: Vec<u8>,
@@ -408,7 +408,8 @@ impl Transfer {
             None => headers.add("Host", Some(&url.host)),
         }
         headers.add("Authorization", self.authorization(url).as_deref());
-        let range = self.range.as_ref();
+        let ranged = self.body == Body::None || self.get;
+        let range = self.range.as_ref().filter(|_| ranged);
         let range = range.map(|range| [b"bytes=", range.as_slice()].concat());
         headers.add("Range", range.as_deref());
         headers.add("User-Agent", Some(self.agent.as_deref().unwrap_or(b"curl")));
@@ -438,7 +439,7 @@ impl Transfer {
 
     /// curl sends credentials at once only where exactly one scheme is left to choose.
     fn authorization(&self, url: &Url) -> Option<Vec<u8>> {
-        let user = url.user.as_ref().or(self.user.as_ref());
+        let user = self.user.as_ref().or(url.user.as_ref());
         match (self.auth, user, &self.bearer) {
             (BEARER, _, Some(token)) => Some([b"Bearer ", token.as_slice()].concat()),
             (0 | BASIC, Some(user), _) => {
@@ -497,7 +498,7 @@ impl Custom {
             b";" => Some(Vec::new()),
             _ => None,
         };
-        let sent = !name.is_empty();
+        let sent = !name.is_empty() || rest == b";";
         Self {
             name: name.to_vec(),
             value: value.filter(|_| sent),
@@ -519,7 +520,7 @@ fn header_lines(file: &[u8]) -> Vec<Vec<u8>> {
 fn urlencoded(value: &[u8]) -> Result<Vec<u8>, Failure> {
     let at = value.iter().position(|byte| matches!(byte, b'=' | b'@'));
     let Some(at) = at else {
-        return Ok(url::encode(value));
+        return Ok(url::encode_form(value));
     };
     let (name, rest) = value.split_at(at);
     let content = match rest {
@@ -527,7 +528,7 @@ fn urlencoded(value: &[u8]) -> Result<Vec<u8>, Failure> {
         [_, content @ ..] => content.to_vec(),
         [] => Vec::new(),
     };
-    let encoded = url::encode(&content);
+    let encoded = url::encode_form(&content);
     if name.is_empty() {
         return Ok(encoded);
     }

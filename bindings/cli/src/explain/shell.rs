@@ -357,7 +357,8 @@ mod tests {
             ("", &[]),
         ];
         for (text, words) in table {
-            assert_eq!(split(text).as_deref(), Ok(*words), "{text}");
+            let split = split(text).expect(text);
+            assert_eq!(split, *words, "{text}");
         }
     }
 

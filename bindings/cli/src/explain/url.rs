@@ -1,6 +1,6 @@
 //! What curl makes of a URL.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode, percent_encode};
 
 /// RFC 3986 section 2.3, what curl leaves as it is.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
@@ -37,6 +37,12 @@ impl Url {
             Some(at) => (authority.get(..at), authority.get(at + 1..).unwrap_or(&[])),
             None => (None, authority),
         };
+        if user.is_some_and(|user| user.contains(&b'@')) {
+            return Err((
+                "it has two @ before the path, which curl refuses; write the first one as %40",
+                "路径之前有两个 @,curl 不接受;请把前一个写成 %40",
+            ));
+        }
         if host.is_empty() {
             return Err(("it names no host", "其中没有主机名"));
         }
@@ -74,19 +80,23 @@ impl Url {
         }
     }
 
-    /// The request target.
+    /// The request target, all of it ASCII.
     pub(super) fn target(&self) -> Vec<u8> {
-        let mut target = self.path.clone();
-        if let Some(query) = &self.query {
-            target.push(b'?');
-            target.extend_from_slice(query);
-        }
-        target
+        let query = self.query.iter().flat_map(|query| [b"?", query.as_slice()]);
+        let parts = std::iter::once(self.path.as_slice()).chain(query);
+        let target: Vec<u8> = parts.flatten().copied().collect();
+        percent_encode(&target, CONTROLS).to_string().into_bytes()
     }
 }
 
+/// Percent-encodes all but unreserved characters, and a space as `+`.
+pub(super) fn encode_form(text: &[u8]) -> Vec<u8> {
+    let encoded = percent_encode(text, ENCODED).to_string();
+    encoded.replace("%20", "+").into_bytes()
+}
+
 /// Percent-encodes all but unreserved characters.
-pub(super) fn encode(text: &[u8]) -> Vec<u8> {
+fn encode(text: &[u8]) -> Vec<u8> {
     percent_encode(text, ENCODED).to_string().into_bytes()
 }
 

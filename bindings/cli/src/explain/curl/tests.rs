@@ -1,1 +1,564 @@
+//! The parser against curl itself: the same words go to both, and what curl sends to a listener
+//! on the loopback interface must be what the parser says.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use std::{env, fs, thread};
+
+use keygate::Language;
+
+use super::{Request, requests};
+
+/// `{}` stands for the listener's address, `{dir}` for a directory with the files below.
+const COMMANDS: &[&[&str]] = &[
+    &["-i", "http://{}/healthz"],
+    &["{}/v1/models"],
+    &["{}"],
+    &["http://{}?a=1"],
+    &["http://{}/?"],
+    &["http://{}/a?b=c?d#e"],
+    &["http://{}/a#b?c"],
+    &["HTTP:/{}/one-slash"],
+    &["http://{}/a/./b/../c"],
+    &["http://{}/a/b/.."],
+    &["http://{}/a/b/."],
+    &["http://{}/../../a"],
+    &["http://{}/a//b/..//c"],
+    &["http://{}/a?x=/../b"],
+    &["http://{}/.well-known/..a/a..b/...."],
+    &["--path-as-is", "http://{}/a/../b/./c"],
+    &["http://{}/%68ealthz/%2f/ü"],
+    &["--request-target", "*", "-X", "OPTIONS", "http://{}/a"],
+    &["-H", "Authorization: Bearer sk-a", "http://{}/"],
+    &["-HAuthorization:Bearer sk-a", "http://{}/"],
+    &["-sSkH", "Authorization:   Bearer  sk-a  ", "http://{}/"],
+    &[
+        "--header",
+        "X-Api-Key: a",
+        "-H",
+        "x-api-key: b",
+        "http://{}/",
+    ],
+    &[
+        "-H",
+        "Empty;",
+        "-H",
+        "Empty2; ",
+        "-H",
+        "Empty3;x",
+        "-H",
+        "None:",
+        "-H",
+        "None2: ",
+        "http://{}/",
+    ],
+    &[
+        "-H",
+        "no colon",
+        "-H",
+        "",
+        "-H",
+        ": no name",
+        "-H",
+        ";",
+        "http://{}/",
+    ],
+    &["-H", "Semi;colon: x", "http://{}/"],
+    &["-H", "Accept:", "-H", "User-Agent:", "http://{}/"],
+    &["-H", "Accept: a/b", "-H", "user-agent: me", "http://{}/"],
+    &["-H", "Accept;", "-H", "User-Agent;", "http://{}/"],
+    &["-H", "Host: other", "http://{}/"],
+    &["-H", "Host:", "http://{}/"],
+    &[
+        "-H",
+        "A: 1",
+        "-H",
+        "host: one",
+        "-H",
+        "Host: two",
+        "http://{}/",
+    ],
+    &["-H", "@{dir}/headers", "http://{}/"],
+    &["-H", "X: a\rb", "http://{}/"],
+    &["-X", "DELETE", "http://{}/"],
+    &["-XPATCH", "-d", "a=b", "http://{}/"],
+    &["--request", "options", "http://{}/"],
+    &["-I", "http://{}/healthz"],
+    &["-I", "-X", "GET", "http://{}/healthz"],
+    &["--no-head", "http://{}/"],
+    &["-d", "a=b", "http://{}/"],
+    &["-d", "", "http://{}/"],
+    &["-d", "a=b", "--data-raw", "@c", "http://{}/v1/chat"],
+    &[
+        "--data-binary",
+        "x",
+        "-H",
+        "Content-Type: text/plain",
+        "http://{}/",
+    ],
+    &["--data-urlencode", "a=b c", "http://{}/"],
+    &["--json", "{\"a\": [1]}", "http://{}/"],
+    &["--json", "1", "-H", "accept: x", "http://{}/"],
+    &[
+        "--json",
+        "1",
+        "-H",
+        "Content-Type: x/y",
+        "-H",
+        "Z: 1",
+        "http://{}/",
+    ],
+    &["-d", "a", "--json", "1", "http://{}/"],
+    &["--json", "1", "-d", "a", "http://{}/"],
+    &["-F", "a=b", "http://{}/"],
+    &[
+        "-F",
+        "a=b",
+        "-H",
+        "Content-Type: x",
+        "-H",
+        "Y: 1",
+        "http://{}/",
+    ],
+    &["-T", "{dir}/headers", "http://{}/up/"],
+    &["-T", "{dir}/headers", "http://{}/up/name"],
+    &["-T", "{dir}/a b", "http://{}/up/?q=1"],
+    &["-T", "{dir}/a b", "http://{}"],
+    &["-G", "-d", "a=b", "-d", "c=d", "http://{}/x"],
+    &["-G", "-d", "a=b", "http://{}/x?y=z"],
+    &["-G", "-d", "a=b", "http://{}/x?"],
+    &["-G", "-d", "a=b", "http://{}/x/../y"],
+    &["-G", "-d", "a=b", "http://{}/x?y#z"],
+    &["-G", "-d", "@{dir}/headers2", "http://{}/x"],
+    &["-G", "-I", "-d", "a=b", "http://{}/x"],
+    &[
+        "-G",
+        "--data-urlencode",
+        "a=b c&/ü",
+        "--data-urlencode",
+        "=d e",
+        "--data-urlencode",
+        "f g",
+        "http://{}/",
+    ],
+    &["-G", "--data-urlencode", "n@{dir}/a b", "http://{}/"],
+    &["-G", "http://{}/x"],
+    &[
+        "--url-query",
+        "a=b c",
+        "--url-query",
+        "+raw=1",
+        "http://{}/x?y=z",
+    ],
+    &["--oauth2-bearer", "sk-a", "http://{}/"],
+    &[
+        "--oauth2-bearer",
+        "sk-a",
+        "-H",
+        "Authorization: x",
+        "http://{}/",
+    ],
+    &[
+        "--oauth2-bearer",
+        "sk-a",
+        "-H",
+        "Authorization:",
+        "http://{}/",
+    ],
+    &[
+        "--oauth2-bearer",
+        "sk-a",
+        "-H",
+        "Authorization;",
+        "http://{}/",
+    ],
+    &["--oauth2-bearer", "sk-a", "-u", "a:b", "http://{}/"],
+    &[
+        "--oauth2-bearer",
+        "sk-a",
+        "--basic",
+        "-u",
+        "a:b",
+        "http://{}/",
+    ],
+    &["--oauth2-bearer", "sk-a", "--basic", "http://{}/"],
+    &["-u", "user:pass:word", "http://{}/"],
+    &["-u", ":", "http://{}/"],
+    &["--basic", "-u", "user:", "http://{}/"],
+    &[
+        "-u",
+        "user:pw",
+        "-H",
+        "authorization: Bearer sk-a",
+        "http://{}/",
+    ],
+    &["--digest", "-u", "user:pw", "http://{}/"],
+    &["--anyauth", "-u", "user:pw", "http://{}/"],
+    &["http://us%65r:p%40w@{}/"],
+    &["http://user@{}/"],
+    &["http://:pw@{}/"],
+    &["-u", "other:one", "http://user:pw@{}/"],
+    &["-A", "agent/1", "-e", "http://from/", "http://{}/"],
+    &["-A", "", "-e", ";auto", "http://{}/"],
+    &["-e", "http://from/;auto", "http://{}/"],
+    &["-b", "a=1", "-b", "b=2; c=3", "http://{}/"],
+    &["-b", "a=1", "-H", "Cookie: d=4", "http://{}/"],
+    &["-b", "{dir}/none", "http://{}/"],
+    &["-r", "0-9", "http://{}/"],
+    &["-C", "5", "http://{}/"],
+    &["--compressed", "--tr-encoding", "http://{}/"],
+    &[
+        "-A",
+        "x",
+        "-e",
+        "y",
+        "-b",
+        "a=b",
+        "-u",
+        "a:b",
+        "-r",
+        "1-2",
+        "--compressed",
+        "-H",
+        "Z: 1",
+        "-d",
+        "q",
+        "http://{}/",
+    ],
+    &["--url", "http://{}/a", "http://{}/b"],
+    &["http://{}/a", "-o", "{dir}/o", "http://{}/b", "-H", "X: y"],
+    &[
+        "-H",
+        "X: a",
+        "http://{}/a",
+        "--next",
+        "-H",
+        "X: b",
+        "-d",
+        "c",
+        "http://{}/b",
+    ],
+    &["-H", "X: a", "http://{}/a", "-:", "-I", "http://{}/b"],
+    &["-G", "-d", "q=1", "http://{}/a", "http://{}/b?c"],
+    &["-g", "http://{}/a[1]{b}?c=[2]"],
+    &[
+        "-sSfiLk4",
+        "-o",
+        "{dir}/o",
+        "-w",
+        "%{http_code}",
+        "--retry",
+        "0",
+        "--max-time",
+        "9",
+        "http://{}/",
+    ],
+    &[
+        "-N",
+        "-v",
+        "--no-keepalive",
+        "--no-buffer",
+        "--http1.1",
+        "--no-progress-meter",
+        "http://{}/",
+    ],
+    &["-0", "http://{}/old"],
+    &["--", "http://{}/a"],
+];
+
+/// Of these the parser says nothing or only the name.
+const BODY: [&str; 4] = [
+    "content-length",
+    "content-range",
+    "expect",
+    "transfer-encoding",
+];
+const NAME_ONLY: [&str; 2] = ["accept-encoding", "user-agent"];
+
+fn comparable(mut request: Request) -> Request {
+    let lower = |name: &[u8]| String::from_utf8_lossy(name).to_ascii_lowercase();
+    let multipart = |value: &[u8]| String::from_utf8_lossy(value).contains("boundary=");
+    request.headers.retain(|(name, value)| {
+        let name = lower(name);
+        !BODY.contains(&name.as_str()) && !(name == "content-type" && multipart(value))
+    });
+    // Versions of curl differ in the case of the hexadecimal digits they add.
+    for at in 0..request.target.len() {
+        if request.target[at] == b'%' {
+            let end = request.target.len().min(at + 3);
+            request.target[at..end].make_ascii_lowercase();
+        }
+    }
+    for (name, value) in &mut request.headers {
+        let default = lower(name) == "user-agent" && !value.trim_ascii().starts_with(b"curl");
+        if NAME_ONLY.contains(&lower(name).as_str()) && !default {
+            value.clear();
+        }
+        *value = value.trim_ascii().to_vec();
+    }
+    request
+}
+
+/// Reads a head and splits it at line ends and first colons, nothing more.
+fn capture(stream: &mut TcpStream) -> Option<Request> {
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        if stream.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        head.push(byte[0]);
+    }
+    let head = head.strip_suffix(b"\r\n\r\n")?;
+    let mut lines: Vec<Vec<u8>> = vec![Vec::new()];
+    let mut bytes = head.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        if byte == b'\r' && bytes.next_if_eq(&b'\n').is_some() {
+            lines.push(Vec::new());
+        } else {
+            lines.last_mut()?.push(byte);
+        }
+    }
+    let mut start = lines.first()?.splitn(2, |byte| *byte == b' ');
+    let method = start.next()?.to_vec();
+    let target = start.next()?;
+    let target = target.get(..target.len() - " HTTP/1.1".len())?.to_vec();
+    let headers = lines.iter().skip(1).map(|line| {
+        let mut parts = line.splitn(2, |byte| *byte == b':');
+        let name = parts.next().unwrap_or_default().to_vec();
+        (name, parts.next().unwrap_or_default().to_vec())
+    });
+    Some(Request {
+        method,
+        target,
+        headers: headers.collect(),
+    })
+}
+
+/// What curl sends for the words, over as many connections as it makes.
+fn sent_by_curl(words: &[String], listener: &TcpListener) -> Vec<Request> {
+    let mut curl = Command::new("curl")
+        .args(words)
+        .args(["--max-time", "10", "--noproxy", "*"])
+        .env_clear()
+        .env("PATH", env::var_os("PATH").unwrap_or_default())
+        .env("HOME", "/nonexistent")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("curl cannot be run; install it: apt-get install curl");
+    listener.set_nonblocking(true).expect("listener");
+    let mut requests = Vec::new();
+    loop {
+        let ended = curl.try_wait().expect("curl").is_some();
+        match listener.accept() {
+            Ok((mut stream, _)) => {
+                stream.set_nonblocking(false).expect("stream");
+                requests.extend(capture(&mut stream));
+                // A HEAD has no body, and curl ignores what stands after the head of others.
+                let _ = stream.write_all(
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                );
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if ended {
+                    return requests;
+                }
+                thread::sleep(Duration::from_millis(2));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+struct Directory(std::path::PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = env::temp_dir().join(format!("keygate-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("directory");
+        fs::write(
+            path.join("headers"),
+            "X-One: 1\r\nX-Two;\n\nAccept:\n# no header\nX-Three: 3",
+        )
+        .expect("file");
+        fs::write(path.join("headers2"), "a=b\r\nc").expect("file");
+        fs::write(path.join("a b"), "x y\n").expect("file");
+        Self(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn words(command: &[&str], address: &str, directory: &Directory) -> Vec<String> {
+    let directory = directory.0.to_str().expect("UTF-8");
+    let fill = |word: &&str| word.replace("{}", address).replace("{dir}", directory);
+    command.iter().map(fill).collect()
+}
+
+fn parsed(words: &[String]) -> Result<Vec<Request>, String> {
+    let mut all = vec![b"curl".to_vec()];
+    all.extend(words.iter().map(|word| word.clone().into_bytes()));
+    requests(&all).map_err(|failure| {
+        assert!(!failure.text(Language::Zh).is_empty());
+        failure.text(Language::En).to_owned()
+    })
+}
+
+#[test]
+fn requests_are_those_that_curl_sends() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("listener");
+    let address = listener.local_addr().expect("address").to_string();
+    let directory = Directory::new("curl");
+    let mut differing = Vec::new();
+    for command in COMMANDS {
+        let words = words(command, &address, &directory);
+        let sent = sent_by_curl(&words, &listener);
+        let parsed = parsed(&words).map(|requests| {
+            let requests = requests.into_iter().map(comparable);
+            requests.collect::<Vec<_>>()
+        });
+        let sent: Vec<_> = sent.into_iter().map(comparable).collect();
+        if sent.is_empty() || parsed.as_ref() != Ok(&sent) {
+            differing.push(format!(
+                "{command:?}\n sent   {}\n parsed {}",
+                show(&sent),
+                match &parsed {
+                    Ok(parsed) => show(parsed),
+                    Err(error) => error.clone(),
+                }
+            ));
+        }
+    }
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+}
+
+fn show(requests: &[Request]) -> String {
+    let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
+    let one = |request: &Request| {
+        let headers = request.headers.iter();
+        let headers = headers.map(|(name, value)| format!("{}: {}", text(name), text(value)));
+        let headers: Vec<_> = headers.collect();
+        format!(
+            "{} {} {}",
+            text(&request.method),
+            text(&request.target),
+            headers.join(" | ")
+        )
+    };
+    requests.iter().map(one).collect::<Vec<_>>().join(" || ")
+}
+
+/// What curl refuses, or a shell or a file or a hand-shake would add to, is refused.
+#[test]
+fn refusals_name_the_option_or_the_url() {
+    let table: &[(&[&str], &str)] = &[
+        (&[], "names no URL"),
+        (&["-i"], "names no URL"),
+        (&["http://a/", "--next", "-i"], "names no URL"),
+        (&["--frobnicate", "http://a/"], "--frobnicate is not known"),
+        (
+            &["--frobnicate=sk-x", "http://a/"],
+            "--frobnicate is not known",
+        ),
+        (&["--sk-0123456789", "http://a/"], "--... (not shown"),
+        (&["-W", "http://a/"], "-W is not known"),
+        (&["-ss&", "http://a/"], "-& is not known"),
+        (&["-", "http://a/"], "- is not known"),
+        (&["--head=x", "http://a/"], "--head takes no value"),
+        (
+            &["--no-header", "x", "http://a/"],
+            "--no-header is not known",
+        ),
+        (&["http://a/", "-H"], "-H needs a value"),
+        (&["http://a/", "--header"], "--header needs a value"),
+        (&["-K", "file", "http://a/"], "-K is not supported"),
+        (&["--netrc", "http://a/"], "--netrc is not supported"),
+        (
+            &["--negotiate", "-u", ":", "http://a/"],
+            "--negotiate is not supported",
+        ),
+        (&["-V"], "-V is not supported"),
+        (&["-u", "user", "http://a/"], "password of -u"),
+        (
+            &["-H", "@/nonexistent/sk-x", "http://a/"],
+            "-H @FILE: the file cannot be read",
+        ),
+        (&["-H", "@-", "http://a/"], "-H @FILE: standard input"),
+        (
+            &["-G", "-d", "@-", "http://a/"],
+            "-G -d @FILE: standard input",
+        ),
+        (&["-I", "-d", "x", "http://a/"], "two methods"),
+        (&["-F", "a=b", "-d", "x", "http://a/"], "two methods"),
+        (&["-T", "a", "-d", "x", "http://a/"], "two methods"),
+        (&["http://a/[1-3]"], "URL 1: it holds ["),
+        (&["http://a/", "http://a/{b,c}"], "URL 2: it holds ["),
+        (&["http://a/b c"], "URL 1: it holds a space"),
+        (&["ftp://a/"], "URL 1: its scheme"),
+        (&["http:////a/"], "URL 1: it has more than three"),
+        (&["http:///"], "URL 1: it names no host"),
+        (&["http://u:p@/"], "URL 1: it names no host"),
+        (&["http://u@x:y@a/"], "URL 1: it has two @"),
+        (&[""], "URL 1: it names no host"),
+    ];
+    for (command, message) in table {
+        let words: Vec<_> = command.iter().map(|word| (*word).to_owned()).collect();
+        let failure = parsed(&words).expect_err(message);
+        assert!(failure.contains(message), "{command:?}: {failure}");
+        assert!(!failure.contains("sk-"), "{command:?}: {failure}");
+    }
+}
+
+/// curl itself knows no `--header=`; people write it all the same.
+#[test]
+fn a_value_may_be_joined_to_a_long_name() {
+    let joined = parsed(&["--header=X: a=b".into(), "http://a/".into()]);
+    assert_eq!(
+        joined,
+        parsed(&["--header".into(), "X: a=b".into(), "http://a/".into()])
+    );
+}
+
+/// Every option that this machine's curl lists is known, with or without a value as listed.
+#[test]
+fn every_option_of_curl_is_known() {
+    let help = Command::new("curl")
+        .args(["--help", "all"])
+        .output()
+        .expect("curl cannot be run; install it: apt-get install curl");
+    let help = String::from_utf8_lossy(&help.stdout);
+    let mut count = 0;
+    for line in help.lines() {
+        let Some((short, rest)) = line.split_once("--") else {
+            continue;
+        };
+        let (name, rest) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
+        let takes_value = rest.starts_with(" <") || rest.starts_with(" [protocol");
+        let known = |option: String| {
+            let alone = parsed(std::slice::from_ref(&option)).expect_err("no URL");
+            assert!(!alone.contains("not known"), "{alone}");
+            if !alone.contains("not supported") {
+                assert_eq!(alone.contains("needs a value"), takes_value, "{option}");
+            }
+        };
+        known(format!("--{name}"));
+        if let Some(letter) = short
+            .trim()
+            .strip_prefix('-')
+            .and_then(|rest| rest.strip_suffix(','))
+        {
+            known(format!("-{letter}"));
+        }
+        count += 1;
+    }
+    assert!(count > 200, "{count} options listed");
+}
