@@ -54,8 +54,9 @@ const DIGEST: u8 = 2;
 const BEARER: u8 = 4;
 const ANY: u8 = !0;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Body {
+    #[default]
     None,
     Data,
     Json,
@@ -63,6 +64,7 @@ enum Body {
 }
 
 /// The options and URLs between two `--next`.
+#[derive(Default)]
 struct Transfer {
     urls: Vec<Vec<u8>>,
     uploads: Vec<Vec<u8>>,
@@ -80,46 +82,20 @@ struct Transfer {
     range: Option<Vec<u8>>,
     /// The schemes allowed, as bits.
     auth: u8,
-    head: bool,
-    get: bool,
-    globbing: bool,
-    path_as_is: bool,
-    compressed: bool,
-    transfer_encoding: bool,
+    /// Those that are on.
+    switches: Vec<Switch>,
 }
 
 impl Transfer {
-    const fn new() -> Self {
-        Self {
-            urls: Vec::new(),
-            uploads: Vec::new(),
-            headers: Vec::new(),
-            method: None,
-            target: None,
-            body: Body::None,
-            data: Vec::new(),
-            query: Vec::new(),
-            cookies: Vec::new(),
-            user: None,
-            bearer: None,
-            agent: None,
-            referer: None,
-            range: None,
-            auth: 0,
-            head: false,
-            get: false,
-            globbing: true,
-            path_as_is: false,
-            compressed: false,
-            transfer_encoding: false,
-        }
+    fn has(&self, switch: Switch) -> bool {
+        self.switches.contains(&switch)
     }
 }
 
 fn parse(arguments: &[Vec<u8>]) -> Result<Vec<Transfer>, Failure> {
     let mut parser = Parser {
         done: Vec::new(),
-        now: Transfer::new(),
+        now: Transfer::default(),
         rest: arguments.iter(),
     };
     let mut options = true;
@@ -150,8 +126,7 @@ impl Parser<'_> {
         if self.now.urls.is_empty() {
             return Err(fail("the curl command names no URL", "curl 命令中没有 URL"));
         }
-        self.done
-            .push(std::mem::replace(&mut self.now, Transfer::new()));
+        self.done.push(std::mem::take(&mut self.now));
         Ok(())
     }
 
@@ -230,13 +205,18 @@ impl Parser<'_> {
             Switch::AnyAuth => now.auth = if on { ANY } else { 0 },
             Switch::Basic => set_bit(&mut now.auth, BASIC, on),
             Switch::Digest => set_bit(&mut now.auth, DIGEST, on),
-            Switch::Compressed => now.compressed = on,
-            Switch::Get => now.get = on,
-            Switch::GlobOff => now.globbing = !on,
-            Switch::Head => now.head = on,
-            Switch::PathAsIs => now.path_as_is = on,
-            Switch::TransferEncoding => now.transfer_encoding = on,
             Switch::Next => return self.end_transfer(),
+            Switch::Compressed
+            | Switch::Get
+            | Switch::GlobOff
+            | Switch::Head
+            | Switch::PathAsIs
+            | Switch::TransferEncoding => {
+                now.switches.retain(|other| *other != switch);
+                if on {
+                    now.switches.push(switch);
+                }
+            }
         }
         Ok(())
     }
@@ -324,7 +304,7 @@ impl Transfer {
                     format!("curl 命令,第 {number} 个 URL:{zh}"),
                 )
             };
-            if self.globbing && url::is_glob(url) {
+            if !self.has(Switch::GlobOff) && url::is_glob(url) {
                 return Err(bad((
                     "it holds [ ] { or }, from which curl would make several URLs; add -g \
                      (--globoff) where they are meant as they are, else write the URLs out",
@@ -332,7 +312,7 @@ impl Transfer {
                      否则请逐个写出 URL",
                 )));
             }
-            let mut url = Url::parse(url, self.path_as_is).map_err(bad)?;
+            let mut url = Url::parse(url, self.has(Switch::PathAsIs)).map_err(bad)?;
             let upload = self.uploads.get(index);
             if let Some(file) = upload {
                 url.add_file_name(file);
@@ -350,8 +330,12 @@ impl Transfer {
     }
 
     fn method(&self, uploads: bool) -> Result<Vec<u8>, Failure> {
-        let posts = self.body != Body::None && !self.get;
-        let wanted = [(posts, "POST"), (self.head, "HEAD"), (uploads, "PUT")];
+        let posts = self.body != Body::None && !self.has(Switch::Get);
+        let wanted = [
+            (posts, "POST"),
+            (self.has(Switch::Head), "HEAD"),
+            (uploads, "PUT"),
+        ];
         let mut wanted = wanted.iter().filter(|(wanted, _)| *wanted);
         let method = wanted.next().map_or("GET", |(_, method)| method);
         if wanted.next().is_some() {
@@ -363,7 +347,7 @@ impl Transfer {
     /// What `-G` and `--url-query` append to each URL.
     fn added_query(&self) -> Result<Vec<Vec<u8>>, Failure> {
         let mut query = self.query.clone();
-        if self.get {
+        if self.has(Switch::Get) {
             for (kind, value) in &self.data {
                 query.push(match (kind, value.as_slice()) {
                     (Setting::Data, [b'@', file @ ..]) => {
@@ -408,28 +392,32 @@ impl Transfer {
             None => headers.add("Host", Some(&url.host)),
         }
         headers.add("Authorization", self.authorization(url).as_deref());
-        let ranged = self.body == Body::None || self.get;
+        let ranged = self.body == Body::None || self.has(Switch::Get);
         let range = self.range.as_ref().filter(|_| ranged);
         let range = range.map(|range| [b"bytes=", range.as_slice()].concat());
         headers.add("Range", range.as_deref());
         headers.add("User-Agent", Some(self.agent.as_deref().unwrap_or(b"curl")));
         headers.add("Accept", Some(b"*/*"));
-        headers.add("Connection", self.transfer_encoding.then_some(b"TE"));
-        headers.add("TE", self.transfer_encoding.then_some(b"gzip"));
+        headers.add(
+            "Connection",
+            self.has(Switch::TransferEncoding).then_some(b"TE"),
+        );
+        headers.add("TE", self.has(Switch::TransferEncoding).then_some(b"gzip"));
         headers.add(
             "Accept-Encoding",
-            self.compressed.then_some(b"deflate, gzip, br, zstd"),
+            self.has(Switch::Compressed)
+                .then_some(b"deflate, gzip, br, zstd"),
         );
         headers.add("Referer", self.referer.as_deref());
         headers.add("Cookie", self.cookie().as_deref());
         for header in custom {
             let replaced = header.is(b"Host") && own_host.is_some()
-                || header.is(b"Content-Type") && self.body == Body::Form && !self.get;
+                || header.is(b"Content-Type") && self.body == Body::Form && !self.has(Switch::Get);
             if let Some(value) = header.value.as_ref().filter(|_| !replaced) {
                 headers.list.push((header.name.clone(), value.clone()));
             }
         }
-        let posts_data = self.body == Body::Data && !self.get;
+        let posts_data = self.body == Body::Data && !self.has(Switch::Get);
         headers.add(
             "Content-Type",
             posts_data.then_some(b"application/x-www-form-urlencoded"),

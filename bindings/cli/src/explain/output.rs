@@ -99,15 +99,12 @@ impl Output {
             .any(|known| method.eq_ignore_ascii_case(known.as_bytes()));
         let method = str::from_utf8(method).ok().filter(|_| known);
         let (number, count) = (self.number, self.count);
-        let heading = match self.language {
-            Language::Zh => {
-                let method = method.unwrap_or("其他方法");
-                format!("第 {number} 个请求,共 {count} 个:{method}")
-            }
-            _ => {
-                let method = method.unwrap_or("another method");
-                format!("request {number} of {count}: {method}")
-            }
+        let heading = if self.language == Language::Zh {
+            let method = method.unwrap_or("其他方法");
+            format!("第 {number} 个请求,共 {count} 个:{method}")
+        } else {
+            let method = method.unwrap_or("another method");
+            format!("request {number} of {count}: {method}")
         };
         self.styled(&heading, Style::new().bold().underline());
         self.text.push('\n');
@@ -120,9 +117,10 @@ impl Output {
         let Sections(sections) = Sections::new(explanation, self.language);
         let sections_seen = sections.iter().map(|(section, _)| label_width(section));
         let column = sections_seen.max().unwrap_or(0) + 2;
-        let color = match explanation.decision().is_allow() {
-            true => AnsiColor::Green,
-            false => AnsiColor::Red,
+        let color = if explanation.decision().is_allow() {
+            AnsiColor::Green
+        } else {
+            AnsiColor::Red
         };
         let mut previous = None;
         for (section, text) in sections {
@@ -235,7 +233,7 @@ impl<'p> Json<'p> {
             findings: explanation
                 .findings()
                 .iter()
-                .map(|finding| finding.name())
+                .map(keygate::Finding::name)
                 .collect(),
             would_match_mended: explanation.would_match_mended(),
             text: sections.into_iter().map(line).collect(),

@@ -284,7 +284,7 @@ impl Splitter<'_> {
 
     fn line_of(&self, at: usize) -> usize {
         let before = self.text.get(..at).unwrap_or(self.text);
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
+        before.split(|byte| *byte == b'\n').count()
     }
 
     fn at_line(&self, en: &str, zh: &str) -> Failure {

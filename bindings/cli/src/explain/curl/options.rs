@@ -65,10 +65,9 @@ pub(super) fn short(letter: u8) -> Option<Act> {
 
 fn find(mut is: impl FnMut(&str, u8) -> bool) -> Option<Act> {
     let silent = |options: &'static [(&'static str, u8)], act| {
-        let silent = options
+        options
             .iter()
-            .map(move |(long, short)| (*long, *short, act));
-        silent
+            .map(move |(long, short)| (*long, *short, act))
     };
     ACTIVE
         .iter()
