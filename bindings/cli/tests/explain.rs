@@ -1,0 +1,859 @@
+//! `keygate explain` as a process: what it prints, where, and with which exit status.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::{env, fs, thread};
+
+const KEY: &str = "sk-f3c1a9027be64d58";
+
+struct Run {
+    status: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn run_with(arguments: &[&str], input: &[u8], variables: &[(&str, &str)]) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keygate"));
+    command.args(arguments).env_remove("KEYGATE_API_KEY");
+    command.envs(variables.iter().copied());
+    let output = feed(command, input);
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    Run {
+        status: output.status.code(),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
+}
+
+fn feed(mut command: Command, input: &[u8]) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("keygate");
+    let mut to = child.stdin.take().expect("standard input");
+    thread::scope(|scope| {
+        // It may end without reading all.
+        scope.spawn(move || to.write_all(input));
+        child.wait_with_output().expect("keygate")
+    })
+}
+
+fn run(arguments: &[&str]) -> Run {
+    run_with(arguments, b"", &[])
+}
+
+/// `explain` in strict mode with the key from the environment.
+fn strict(arguments: &[&str], input: &[u8]) -> Run {
+    let mut all = vec!["explain", "--auth-mode", "strict"];
+    all.extend(arguments);
+    run_with(&all, input, &[("KEYGATE_API_KEY", KEY)])
+}
+
+/// A file that is gone when the test is.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, content: impl AsRef<[u8]>) -> Self {
+        let name = format!("keygate-{name}-{}", std::process::id());
+        let path = env::temp_dir().join(name);
+        fs::write(&path, content).expect("file");
+        Self(path)
+    }
+
+    fn name(&self) -> &str {
+        self.0.to_str().expect("UTF-8")
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn the_exit_status_tells_the_verdict() {
+    let right = format!("Authorization: Bearer {KEY}");
+    let allowed = strict(&["--", "curl", "-H", &right, "http://a/v1/models"], b"");
+    assert_eq!(allowed.status, Some(0), "{}", allowed.err);
+    assert!(
+        allowed
+            .out
+            .starts_with("verdict: allowed, key_matched (rule 7): ")
+    );
+    assert_eq!(allowed.err, "");
+
+    let denied = strict(&["--", "curl", "http://a/v1/models"], b"");
+    assert_eq!(denied.status, Some(1));
+    assert!(
+        denied
+            .out
+            .starts_with("verdict: denied with 401, credential_missing (rule 5): ")
+    );
+
+    // One denied request among several.
+    let both = strict(
+        &[
+            "--",
+            "curl",
+            "http://a/",
+            "--next",
+            "-H",
+            &right,
+            "http://b/",
+        ],
+        b"",
+    );
+    assert_eq!(both.status, Some(1));
+    assert!(both.out.starts_with("request 1 of 2: GET\nverdict: denied"));
+    assert!(
+        both.out
+            .contains("\n\nrequest 2 of 2: GET\nverdict: allowed")
+    );
+}
+
+#[test]
+fn piped_text_has_no_escape_sequence_whatever_the_environment_says() {
+    for variables in [
+        [("NO_COLOR", "1")],
+        [("CLICOLOR_FORCE", "1")],
+        [("TERM", "xterm")],
+    ] {
+        let arguments = [
+            "explain",
+            "--auth-mode",
+            "strict",
+            "--",
+            "curl",
+            "http://a/",
+        ];
+        let run = run_with(&arguments, b"", &variables);
+        assert!(!run.out.contains('\u{1b}'), "{variables:?}");
+    }
+}
+
+#[test]
+fn the_command_comes_in_words_in_a_string_or_on_standard_input() {
+    let words = ["--", "curl", "-H", "x-api-key: wrong", "http://a/"];
+    let expected = strict(&words, b"");
+    assert!(expected.out.contains("x-api-key"));
+    let text = "curl \\\n -H 'x-api-key: wrong' \\\r\n \"http://a/\" | jq .\n";
+    for (arguments, input) in [
+        (&["--", text][..], ""),
+        (&[][..], text),
+        (&["--", "-"][..], text),
+    ] {
+        let run = strict(arguments, input.as_bytes());
+        assert_eq!(run.status, Some(1), "{}", run.err);
+        assert_eq!(run.out, expected.out);
+    }
+}
+
+#[test]
+fn a_request_head_is_read_from_a_file_and_from_standard_input() {
+    let head = format!("GET /v1/models?a=b HTTP/1.1\r\nHost: a\r\nX-Api-Key: {KEY}\r\n\r\nbody");
+    let file = File::new("head", &head);
+    for arguments in [["--raw", file.name()], ["--raw", "-"]] {
+        let run = strict(&arguments, head.as_bytes());
+        assert_eq!(run.status, Some(0), "{}", run.err);
+        assert!(
+            run.out.contains("x-api-key, header 2 of 2 headers"),
+            "{}",
+            run.out
+        );
+    }
+    let bare = strict(&["--raw", "-"], b"GET / HTTP/1.0\n\n");
+    assert_eq!(bare.status, Some(1), "{}", bare.err);
+}
+
+#[test]
+fn a_request_head_may_be_large() {
+    let many = "a: b\r\n".repeat(20_000);
+    let long = "x".repeat(10_000_000);
+    let head = format!("GET / HTTP/1.1\r\n{many}Long: {long}\r\nx-api-key: {KEY}\r\n\r\n");
+    let run = strict(&["--raw", "-"], head.as_bytes());
+    assert_eq!(run.status, Some(0), "{}", run.err);
+    assert!(run.out.contains("header 20002 of 20002"), "{}", run.out);
+    let head = format!("GET / HTTP/1.1\r\nx-api-key: {long}\r\n\r\n");
+    let run = strict(&["--raw", "-"], head.as_bytes());
+    assert_eq!(run.status, Some(1), "{}", run.err);
+    assert!(run.out.contains("10000000 bytes"), "{}", run.out);
+}
+
+#[test]
+fn json_holds_the_fields_of_the_batch_interface_and_more() {
+    let config = File::new(
+        "labelled",
+        format!(r#"{{"auth_mode": "strict", "keys": [{{"key": "{KEY}", "label": "laptop"}}]}}"#),
+    );
+    let header = format!("Authorization: Bearer {KEY}");
+    let run = run(&[
+        "explain",
+        "--json",
+        "--config",
+        config.name(),
+        "--",
+        "curl",
+        "-H",
+        &header,
+        "http://a/",
+        "--next",
+        "http://b/",
+        "-H",
+        "api-key: x",
+    ]);
+    assert_eq!(run.status, Some(1), "{}", run.err);
+    let lines: Vec<serde_json::Value> = run
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let expected = serde_json::json!({
+        "verdict": "allow", "reason": "key_matched", "effective_mode": "strict",
+        "source": "authorization", "header_index": 3, "key_index": 0, "key_label": "laptop",
+        "bearer_stripped": true, "rule": 7, "findings": [], "would_match_mended": false,
+        "text": lines[0]["text"],
+    });
+    assert_eq!(lines[0], expected);
+    assert_eq!(lines[0]["text"][0]["label"], "verdict");
+    assert_eq!(lines[1]["source"], serde_json::Value::Null);
+    assert_eq!(lines[1]["header_index"], serde_json::Value::Null);
+    assert_eq!(lines[1]["findings"], serde_json::json!(["unread_header"]));
+    assert_eq!(lines.len(), 2);
+}
+
+#[test]
+fn configurations_load_as_a_section_and_as_a_whole_file() {
+    let section = format!(
+        r#"{{"auth_mode": "auto", "allow_lan_access": true, "api_key": "{KEY}", "port": 8045}}"#
+    );
+    let whole = format!("\u{feff}{{\"proxy\": {section}, \"other\": 1}}");
+    for text in [section.as_str(), &whole] {
+        let config = File::new("config", text);
+        let run = run(&[
+            "explain",
+            "--config",
+            config.name(),
+            "--",
+            "curl",
+            "http://a/healthz",
+        ]);
+        assert_eq!(run.status, Some(0), "{}", run.err);
+        assert!(run.out.contains("health (rule 3)"));
+    }
+}
+
+#[test]
+fn the_key_comes_from_a_file_without_its_line_end() {
+    for end in ["", "\n", "\r\n"] {
+        let file = File::new("key", format!("{KEY}{end}"));
+        let header = format!("x-api-key: {KEY}");
+        let run = run(&[
+            "explain",
+            "--auth-mode",
+            "strict",
+            "--api-key-file",
+            file.name(),
+            "--",
+            "curl",
+            "-H",
+            &header,
+            "http://a/",
+        ]);
+        assert_eq!(run.status, Some(0), "{}", run.err);
+    }
+}
+
+#[test]
+fn chinese() {
+    let denied = strict(
+        &["--lang", "zh", "--", "curl", "http://a/", "http://b/"],
+        b"",
+    );
+    assert!(
+        denied
+            .out
+            .starts_with("第 1 个请求,共 2 个:GET\n结论: 拒绝"),
+        "{}",
+        denied.out
+    );
+    let failed = strict(&["--lang", "zh", "--", "curl", "--frobnicate"], b"");
+    assert!(failed.err.starts_with("错误: 不认识"), "{}", failed.err);
+}
+
+/// A terminal gets one column of labels, text no wider than itself, and colours unless told not
+/// to. `script` gives the terminal.
+#[test]
+fn a_terminal_gets_a_layout() {
+    let keygate = env!("CARGO_BIN_EXE_keygate");
+    for (language, color) in [("en", true), ("zh", true), ("zh", false)] {
+        let line = format!(
+            "stty cols 50; '{keygate}' explain --auth-mode auto --allow-lan-access --api-key {KEY} \
+             --lang {language} -- curl -H 'x-api-key: wrong' http://a/"
+        );
+        let mut command = Command::new("script");
+        command
+            .args(["-qec", &line, "/dev/null"])
+            .env_remove("KEYGATE_API_KEY");
+        command.env("TERM", "xterm-256color").env_remove("CLICOLOR");
+        if color {
+            command.env_remove("NO_COLOR");
+        } else {
+            command.env("NO_COLOR", "1");
+        }
+        let output = feed(command, b"");
+        let out = String::from_utf8(output.stdout).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(1), "{out}");
+        assert_eq!(out.contains("\u{1b}[31m"), color, "{out}");
+        assert_eq!(out.contains('\u{1b}'), color, "{out}");
+        let plain = without_escapes(&out);
+        let width = |line: &str| {
+            line.chars()
+                .map(|c| 1 + usize::from(c >= '\u{2e80}'))
+                .sum::<usize>()
+        };
+        assert!(plain.lines().all(|line| width(line) <= 50), "{plain}");
+        assert!(plain.lines().count() > 6, "{plain}");
+    }
+}
+
+fn without_escapes(text: &str) -> String {
+    let mut parts = text.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |plain, part| {
+        plain + part.split_once('m').unwrap_or_default().1
+    })
+}
+
+/// Every one exits with 2, prints nothing to standard output and says what the matter is; none
+/// repeats what it was given, which here holds the key wherever it can.
+#[test]
+#[allow(clippy::too_many_lines)] // a table
+fn bad_input() {
+    let key_file = File::new("bad-key", KEY);
+    let two_lines = File::new("two-lines", format!("{KEY}\n{KEY}\n"));
+    let huge = File::new("huge-key", KEY.repeat(500));
+    let good = File::new(
+        "good",
+        format!(r#"{{"auth_mode": "strict", "api_key": "{KEY}"}}"#),
+    );
+    let (key_file, good) = (key_file.name(), good.name());
+    let request = ["--", "curl", "http://a/"];
+    let with = |options: &[&'static str]| [options, &request].concat();
+    let in_config =
+        |name: &str, text: &str| File::new(&format!("bad-{name}"), text.replace("KEY", KEY));
+
+    // Arguments, standard input, environment, message.
+    let header = format!("x-api-key: {KEY}");
+    let option = format!("--{KEY}");
+    let joined = format!("--frobnicate={KEY}");
+    let json = format!("--json={KEY}");
+    let query = format!("http://a/?[{KEY}]");
+    let text = format!("curl http://a/ -H 'x-api-key: {KEY}");
+    let lines = format!("curl http://a/\n-H 'x-api-key: {KEY}'");
+    let name_line = format!("GET / HTTP/1.1\r\nHost: a\r\n{KEY}\r\n\r\n");
+    let value_line = format!("GET / HTTP/1.1\r\nx-api-key: {KEY}\u{1}\r\n\r\n");
+    let partial = format!("GET / HTTP/1.1\r\nx-api-key: {KEY}\r\n");
+    let start_line = format!("{KEY}\r\n\r\n");
+    let version = format!("GET /{KEY} HTTP/2\r\n\r\n");
+    let both = [("KEYGATE_API_KEY", KEY)];
+    let mut table: Vec<(Vec<&str>, &[u8], &[(&str, &str)], &str)> = vec![
+        (with(&[]), b"", &[], "choose"),
+        (
+            with(&["--auth-mode", "Strict"]),
+            b"",
+            &[],
+            "--auth-mode must be",
+        ),
+        (with(&["--auth-mode", KEY]), b"", &[], "--auth-mode must be"),
+        (
+            with(&["--auth-mode", "strict", "--lang", KEY]),
+            b"",
+            &[],
+            "--lang must be",
+        ),
+        (with(&["--auth-mode"]), b"", &[], "--auth-mode"),
+        (with(&["--auth-mode", "strict", KEY]), b"", &[], "not shown"),
+        (
+            [&["--auth-mode", "strict", &json], &request[..]].concat(),
+            b"",
+            &[],
+            "--json takes no value",
+        ),
+        (
+            [&["--auth-mode", "strict", &option], &request[..]].concat(),
+            b"",
+            &[],
+            "not shown",
+        ),
+        (
+            [&["--auth-mode", "strict", "--frobnicate"], &request[..]].concat(),
+            b"",
+            &[],
+            "no option --frobnicate",
+        ),
+        (
+            with(&["--auth-mode", "strict", "--api-key", KEY, "--api-key", KEY]),
+            b"",
+            &[],
+            "--api-key",
+        ),
+        (
+            [&["--config", good, "--api-key", KEY], &request[..]].concat(),
+            b"",
+            &[],
+            "--config and --api-key ",
+        ),
+        (
+            [
+                &["--config", good, "--api-key-file", key_file],
+                &request[..],
+            ]
+            .concat(),
+            b"",
+            &[],
+            "--config and --api-key-file",
+        ),
+        (
+            [&["--config", good], &request[..]].concat(),
+            b"",
+            &both,
+            "--config and KEYGATE_API_KEY",
+        ),
+        (
+            [&["--config", good, "--auth-mode", "strict"], &request[..]].concat(),
+            b"",
+            &[],
+            "--config and --auth-mode",
+        ),
+        (
+            [&["--config", good, "--allow-lan-access"], &request[..]].concat(),
+            b"",
+            &[],
+            "--config and --allow-lan-access",
+        ),
+        (
+            with(&["--auth-mode", "strict", "--api-key", KEY]),
+            b"",
+            &both,
+            "--api-key and KEYGATE_API_KEY",
+        ),
+        (
+            [
+                &["--auth-mode", "strict", "--api-key-file", key_file],
+                &request[..],
+            ]
+            .concat(),
+            b"",
+            &both,
+            "--api-key-file and KEYGATE_API_KEY",
+        ),
+        (
+            [
+                &[
+                    "--auth-mode",
+                    "strict",
+                    "--api-key",
+                    KEY,
+                    "--api-key-file",
+                    key_file,
+                ],
+                &request[..],
+            ]
+            .concat(),
+            b"",
+            &[],
+            "--api-key and --api-key-file",
+        ),
+        (
+            with(&["--auth-mode", "strict", "--api-key-file", KEY]),
+            b"",
+            &[],
+            "--api-key-file cannot be read",
+        ),
+        (
+            [
+                &["--auth-mode", "strict", "--api-key-file", two_lines.name()],
+                &request[..],
+            ]
+            .concat(),
+            b"",
+            &[],
+            "api_key: holds a byte",
+        ),
+        (
+            [
+                &["--auth-mode", "strict", "--api-key-file", huge.name()],
+                &request[..],
+            ]
+            .concat(),
+            b"",
+            &[],
+            "--api-key-file cannot be read: file too large",
+        ),
+        (
+            with(&["--auth-mode", "strict", "--api-key", " sk-f3c1a9"]),
+            b"",
+            &[],
+            "api_key: starts or ends with",
+        ),
+        (
+            with(&["--config", KEY]),
+            b"",
+            &[],
+            "--config cannot be read",
+        ),
+        (
+            with(&["--config", "/"]),
+            b"",
+            &[],
+            "--config cannot be read",
+        ),
+        (
+            vec!["--auth-mode", "strict", "--", KEY],
+            b"",
+            &[],
+            "must start with curl",
+        ),
+        (
+            vec!["--auth-mode", "strict", "--", "wget", &header],
+            b"",
+            &[],
+            "must start with curl",
+        ),
+        (
+            vec!["--auth-mode", "strict"],
+            b"",
+            &[],
+            "must start with curl",
+        ),
+        (
+            vec!["--auth-mode", "strict"],
+            text.as_bytes(),
+            &[],
+            "line 1: a quote",
+        ),
+        (
+            vec!["--auth-mode", "strict", "--", "-"],
+            lines.as_bytes(),
+            &[],
+            "line 2: more text",
+        ),
+        (
+            vec!["--auth-mode", "strict", "--", "curl", &joined, "http://a/"],
+            b"",
+            &[],
+            "--frobnicate is not known",
+        ),
+        (
+            vec!["--auth-mode", "strict", "--", "curl", &option, "http://a/"],
+            b"",
+            &[],
+            "not shown",
+        ),
+        (
+            vec!["--auth-mode", "strict", "--", "curl", "-H", &header],
+            b"",
+            &[],
+            "names no URL",
+        ),
+        (
+            vec![
+                "--auth-mode",
+                "strict",
+                "--",
+                "curl",
+                "-u",
+                KEY,
+                "http://a/",
+            ],
+            b"",
+            &[],
+            "password of -u",
+        ),
+        (
+            vec!["--auth-mode", "strict", "--", "curl", &query],
+            b"",
+            &[],
+            "URL 1",
+        ),
+        (
+            vec!["--auth-mode", "strict", "--", "curl", "http://a/", &header],
+            b"",
+            &[],
+            "URL 2",
+        ),
+        (
+            vec![
+                "--auth-mode",
+                "strict",
+                "--raw",
+                "-",
+                "--",
+                "curl",
+                "http://a/",
+            ],
+            b"",
+            &[],
+            "--raw and a curl command",
+        ),
+        (
+            vec!["--auth-mode", "strict", "--raw", KEY],
+            b"",
+            &[],
+            "--raw cannot be read",
+        ),
+        (
+            vec!["--auth-mode", "strict", "--raw", "-"],
+            b"",
+            &[],
+            "empty line that ends it is missing",
+        ),
+        (
+            vec!["--auth-mode", "strict", "--raw", "-"],
+            partial.as_bytes(),
+            &[],
+            "empty line that ends it is missing",
+        ),
+        (
+            vec!["--auth-mode", "strict", "--raw", "-"],
+            name_line.as_bytes(),
+            &[],
+            "line 3: no header",
+        ),
+        (
+            vec!["--auth-mode", "strict", "--raw", "-"],
+            value_line.as_bytes(),
+            &[],
+            "line 2: the header's value",
+        ),
+        (
+            vec!["--auth-mode", "strict", "--raw", "-"],
+            start_line.as_bytes(),
+            &[],
+            "line 1: no request line",
+        ),
+        (
+            vec!["--auth-mode", "strict", "--raw", "-"],
+            version.as_bytes(),
+            &[],
+            "line 1: the version",
+        ),
+    ];
+    let configs: Vec<(File, &str)> = [
+        ("empty", "", "line 1 column 0"),
+        ("bare", "KEY", "line 1 column 1"),
+        (
+            "string",
+            "\"KEY\"",
+            "config: must be an object with auth_mode and api_key at line 1",
+        ),
+        (
+            "mode",
+            "{\"auth_mode\": \"KEY\"}",
+            "auth_mode: must be \"off\"",
+        ),
+        (
+            "token",
+            "{\"auth_mode\": \"strict\",\n \"api_key\": KEY}",
+            "line 2 column 13",
+        ),
+        (
+            "number",
+            "{\"auth_mode\": \"strict\",\n\"api_key\": 30010902764589}",
+            "api_key: must be a string at line 2",
+        ),
+        (
+            "list",
+            "{\"auth_mode\": \"strict\",\n\"api_key\": [\"KEY\"]}",
+            "api_key: must be a string at line 2",
+        ),
+        (
+            "lan",
+            "{\"auth_mode\": \"auto\", \"allow_lan_access\": \"KEY\"}",
+            "allow_lan_access: must be true or false",
+        ),
+        (
+            "keys",
+            "{\"auth_mode\": \"auto\", \"keys\": [\"KEY\"]}",
+            "keys: each entry must be",
+        ),
+        (
+            "keys-field",
+            "{\"auth_mode\": \"auto\", \"keys\": [{\"KEY\": 1}]}",
+            "keys: each entry must be",
+        ),
+        (
+            "twice",
+            "{\"auth_mode\": \"auto\", \"api_key\": \"KEY\",\n\"api_key\": \"KEY\"}",
+            "api_key: given twice at line 2",
+        ),
+        (
+            "both",
+            "{\"auth_mode\": \"auto\", \"api_key\": \"KEY\", \"keys\": []}",
+            "api_key: given together with keys",
+        ),
+        (
+            "no-mode",
+            "{\"api_key\": \"KEY\"}",
+            "auth_mode is missing; choose one",
+        ),
+        ("nested", "{\"proxy\": \"KEY\"}", "proxy: must be an object"),
+        (
+            "beside",
+            "{\"proxy\": {\"auth_mode\": \"off\"}, \"api_key\": \"KEY\"}",
+            "proxy: given beside",
+        ),
+        ("name", "{\"KEY\": 1, KEY}", "line 1 column"),
+        ("after", "{\"auth_mode\": \"off\"} KEY", "line 1 column"),
+        (
+            "space",
+            "{\"auth_mode\": \"off\", \"api_key\": \"KEY \"}",
+            "api_key: starts or ends with",
+        ),
+        ("deep", &"[".repeat(100_000), "line 1 column"),
+    ]
+    .map(|(name, text, message)| (in_config(name, text), message))
+    .into();
+    for (file, message) in &configs {
+        table.push((
+            [&["--config", file.name()], &request[..]].concat(),
+            b"",
+            &[],
+            message,
+        ));
+    }
+    let broken = File::new("broken-utf-8", b"{\"auth_mode\": \"\xff\xfe\"}");
+    table.push((
+        [&["--config", broken.name()], &request[..]].concat(),
+        b"",
+        &[],
+        "line 1 column",
+    ));
+
+    for (arguments, input, variables, message) in table {
+        for language in ["en", "zh"] {
+            let mut all = vec!["explain"];
+            if !arguments.contains(&"--lang") {
+                all.extend(["--lang", language]);
+            }
+            all.extend(&arguments);
+            let run = run_with(&all, input, variables);
+            assert_eq!(run.status, Some(2), "{arguments:?}: {}{}", run.out, run.err);
+            assert_eq!(run.out, "", "{arguments:?}");
+            assert_eq!(run.err.lines().count(), 1, "{arguments:?}: {}", run.err);
+            assert!(
+                language == "zh" || run.err.contains(message),
+                "{arguments:?}: {}",
+                run.err
+            );
+            assert_no_part_of(KEY, &run, &arguments);
+            assert!(!run.err.contains("30010902764589"), "{}", run.err);
+        }
+    }
+}
+
+/// No six bytes of the key in a row.
+fn assert_no_part_of(key: &str, run: &Run, arguments: &[&str]) {
+    for window in key.as_bytes().windows(6) {
+        let part = str::from_utf8(window).expect("ASCII");
+        let shown = run.out.contains(part) || run.err.contains(part);
+        assert!(
+            !shown,
+            "{arguments:?} shows a part of the key: {}{}",
+            run.out, run.err
+        );
+    }
+}
+
+#[test]
+fn no_explanation_shows_a_part_of_the_key() {
+    let wrong = format!("{KEY}{KEY}");
+    for header in [
+        format!("Authorization: Bearer {KEY}"),
+        format!("Authorization: Bearer{KEY}"),
+        format!("Authorization: Basic {wrong}"),
+        format!("Authorization: \"{wrong}\""),
+        format!("x-api-key: {wrong}"),
+        format!("api-key: {KEY}"),
+        format!("x-{KEY}: {KEY}"),
+    ] {
+        for format in [&["--json"][..], &["--lang", "zh"], &[]] {
+            let url = format!("http://a/{KEY}?key={KEY}");
+            let method = format!("-X{KEY}");
+            let mut arguments = format.to_vec();
+            arguments.extend(["--", "curl", &url, "-H", &header, "--next", &method, &url]);
+            let run = strict(&arguments, b"");
+            assert_eq!(run.status, Some(1), "{}", run.err);
+            assert_no_part_of(KEY, &run, &arguments);
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn arguments_need_not_be_unicode() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let bytes = OsStr::from_bytes(b"x-api-key: \xff\xfe");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keygate"));
+    command.args([
+        "explain",
+        "--auth-mode",
+        "strict",
+        "--api-key",
+        KEY,
+        "--",
+        "curl",
+        "-H",
+    ]);
+    command.arg(bytes).arg("http://a/");
+    let output = feed(command, b"");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("credential_unusable"));
+
+    for option in [
+        "--auth-mode",
+        "--api-key",
+        "--api-key-file",
+        "--config",
+        "--lang",
+        "--raw",
+        "-x",
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keygate"));
+        command
+            .args(["explain", option])
+            .arg(bytes)
+            .args(["--", "curl", "http://a/"]);
+        let output = feed(command, b"");
+        assert_eq!(output.status.code(), Some(2), "{option}");
+        assert!(output.stdout.is_empty());
+        assert!(!output.stderr.is_empty());
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_output_is_an_error() {
+    let full = fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("/dev/full");
+    let output = Command::new(env!("CARGO_BIN_EXE_keygate"))
+        .args(["explain", "--auth-mode", "off", "--", "curl", "http://a/"])
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .output()
+        .expect("keygate");
+    assert_eq!(output.status.code(), Some(2));
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        err.starts_with("error: standard output cannot be written"),
+        "{err}"
+    );
+}
