@@ -291,7 +291,7 @@ fn a_terminal_gets_a_layout() {
     let keygate = env!("CARGO_BIN_EXE_keygate");
     for (language, color) in [("en", true), ("zh", true), ("zh", false)] {
         let line = format!(
-            "stty cols 50; '{keygate}' explain --auth-mode auto --allow-lan-access --api-key {KEY} \
+            "stty rows 24 cols 50; '{keygate}' explain --auth-mode auto --allow-lan-access --api-key {KEY} \
              --lang {language} -- curl -H 'x-api-key: wrong' http://a/"
         );
         let mut command = Command::new("script");
@@ -328,6 +328,9 @@ fn without_escapes(text: &str) -> String {
     })
 }
 
+/// Arguments, standard input, environment, message.
+type Row<'a> = (Vec<&'a str>, &'a [u8], &'a [(&'a str, &'a str)], &'a str);
+
 /// Every one exits with 2, prints nothing to standard output and says what the matter is; none
 /// repeats what it was given, which here holds the key wherever it can.
 #[test]
@@ -346,7 +349,6 @@ fn bad_input() {
     let in_config =
         |name: &str, text: &str| File::new(&format!("bad-{name}"), text.replace("KEY", KEY));
 
-    // Arguments, standard input, environment, message.
     let header = format!("x-api-key: {KEY}");
     let option = format!("--{KEY}");
     let joined = format!("--frobnicate={KEY}");
@@ -360,7 +362,7 @@ fn bad_input() {
     let start_line = format!("{KEY}\r\n\r\n");
     let version = format!("GET /{KEY} HTTP/2\r\n\r\n");
     let both = [("KEYGATE_API_KEY", KEY)];
-    let mut table: Vec<(Vec<&str>, &[u8], &[(&str, &str)], &str)> = vec![
+    let mut table: Vec<Row<'_>> = vec![
         (with(&[]), b"", &[], "choose"),
         (
             with(&["--auth-mode", "Strict"]),
