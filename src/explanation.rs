@@ -103,6 +103,8 @@ struct Value {
     credential_len: usize,
     /// The credential begins with a key and goes on.
     overlong: bool,
+    /// It is the word Bearer alone, where Bearer is stripped.
+    bare_bearer: bool,
 }
 
 impl<'p> Explanation<'p> {
@@ -221,6 +223,7 @@ impl<'p> Explanation<'p> {
             len: value.len(),
             credential_len: credential.len(),
             overlong: false,
+            bare_bearer: strips && value.eq_ignore_ascii_case(b"Bearer"),
         };
         if self.decision.is_allow() {
             return;

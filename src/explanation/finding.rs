@@ -128,6 +128,17 @@ impl Findings {
             | Finding::BearerInKeyHeader.bit()
             | Finding::Quoted.bit(),
     );
+    /// Those that say what is wrong with the deciding value.
+    pub(crate) const OF_VALUE: Self = Self(
+        Self::MENDABLE.0
+            | Finding::OtherScheme.bit()
+            | Finding::Placeholder.bit()
+            | Finding::Truncated.bit(),
+    );
+    /// Those that say how the request could have passed without a key.
+    pub(crate) const OPENING: Self = Self(
+        Finding::HealthInStrict.bit() | Finding::HealthNearMiss.bit() | Finding::OptionsCase.bit(),
+    );
 
     pub(crate) const fn insert(&mut self, finding: Finding) {
         self.0 |= finding.bit();

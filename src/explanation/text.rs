@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Write};
 
-use super::{Explanation, Finding};
+use super::{Explanation, Finding, Findings};
 use crate::decision::{Reason, Verdict};
 use crate::{AuthMode, EffectiveMode};
 
@@ -141,8 +141,8 @@ const fn advice(finding: Finding) -> Option<Advice> {
         Finding::ShadowedPresent => (
             Section::Ignored,
             text(
-                "{shadows}: present too, but {source} comes first and alone decides; it holds no right key either",
-                "{shadows}:也出现在请求里,但 {source} 优先,只看后者;而且它的值也不是正确的 key",
+                "{shadows}: sent too, but {source} comes first and alone decides; no right key there either",
+                "{shadows}:也出现在请求里,但 {source} 优先,只看后者;前者里也没有正确的 key",
             ),
             text(
                 "send one key header only, with a key you are sure of",
@@ -171,8 +171,8 @@ const fn advice(finding: Finding) -> Option<Advice> {
         Finding::BearerCase => (
             Section::Problem,
             text(
-                "the scheme is not written exactly Bearer, so it was taken for part of the key",
-                "方案名的大小写不是 Bearer,因此被当成了 key 的一部分",
+                "the word Bearer has wrong capital or small letters, so it was not removed and was taken for part of the key",
+                "Bearer 的大小写不对,所以没有被去掉,而是被当成了 key 的一部分",
             ),
             text(
                 "write {source}: Bearer <key>, with a capital B and the rest in lower case{mended}",
@@ -215,12 +215,12 @@ const fn advice(finding: Finding) -> Option<Advice> {
         Finding::OtherScheme => (
             Section::Problem,
             text(
-                "the value names another scheme than Bearer, which was taken for part of the key",
-                "值里写的是 Bearer 以外的方案,被当成了 key 的一部分",
+                "the value starts with another word than Bearer (Basic, Token or the like), which was taken for part of the key",
+                "值以 Bearer 以外的方案名开头(如 Basic、Token),它被当成了 key 的一部分",
             ),
             text(
-                "write {source}: Bearer <key>",
-                "写成 {source}: Bearer <key>",
+                "write {source}: Bearer <key>; with curl use -H, not -u",
+                "写成 {source}: Bearer <key>;用 curl 时请用 -H,不要用 -u",
             ),
         ),
         Finding::Quoted => (
@@ -252,26 +252,26 @@ const fn advice(finding: Finding) -> Option<Advice> {
                 "{unread}:像是 key 请求头,但网关只读取 {sources}",
             ),
             text(
-                "send the key in one of those headers instead of {unread}{mended}",
-                "不要用 {unread},改用上述请求头之一发送 key{mended}",
+                "send the key as {example}, not in {unread}{mended}",
+                "用 {example} 发送 key,不要用 {unread}{mended}",
             ),
         ),
         Finding::KeyInQuery => (
             Section::Ignored,
             text(
-                "the query parameter {parameter}: keys are not read from the target, where logs would keep them",
-                "查询参数 {parameter}:不会从 URL 中读取 key,否则它会留在日志里",
+                "the query parameter {parameter}: no key is read from a URL, since logs keep URLs",
+                "查询参数 {parameter}:网关不从 URL 中读取 key,因为日志会记录 URL",
             ),
             text(
-                "take {parameter} out of the URL and send the key in a header",
-                "从 URL 中去掉 {parameter},改用请求头发送 key",
+                "take {parameter} out of the URL and send the key as {example}",
+                "从 URL 中去掉 {parameter},用 {example} 发送 key",
             ),
         ),
         Finding::Truncated => (
             Section::Problem,
             text(
-                "the credential ({credential_len} bytes) {part}",
-                "凭据({credential_len} 字节){part}",
+                "the credential ({credential_len}) {part}",
+                "凭据({credential_len}){part}",
             ),
             text(
                 "copy the key again, whole and with nothing after it",
@@ -285,8 +285,8 @@ const fn advice(finding: Finding) -> Option<Advice> {
                 "{exempt} 只在 all_except_health 下放行;strict 模式下它和其他路径一样需要 key",
             ),
             text(
-                "send a key for {exempt} too, or set auth_mode to all_except_health",
-                "访问 {exempt} 也带上 key,或者把 auth_mode 设为 all_except_health",
+                "to open {exempt} to everyone, set auth_mode to all_except_health",
+                "如果要让 {exempt} 对所有人放行,把 auth_mode 设为 all_except_health",
             ),
         ),
         Finding::HealthNearMiss => (
@@ -296,17 +296,20 @@ const fn advice(finding: Finding) -> Option<Advice> {
                 "请求和放行路径 {exempt} 相近但不相同:路径逐字节比较,而且只放行 GET 和 HEAD",
             ),
             text(
-                "request exactly GET {exempt}, or send a key",
-                "请求必须恰好是 GET {exempt},否则请带上 key",
+                "request exactly GET {exempt}",
+                "把请求改成恰好是 GET {exempt}",
             ),
         ),
         Finding::OptionsCase => (
             Section::Problem,
             text(
-                "the method is OPTIONS in other letters than capitals; methods are case-sensitive, so it is no preflight",
-                "方法名没有写成大写的 OPTIONS;方法名区分大小写,因此不算预检请求",
+                "the method is not written OPTIONS, in capitals; methods are case-sensitive, so this is no CORS preflight",
+                "方法名没有写成大写的 OPTIONS;方法名区分大小写,因此不算 CORS 预检请求",
             ),
-            text("write OPTIONS in capitals", "把方法名写成大写的 OPTIONS"),
+            text(
+                "for a preflight, write OPTIONS in capitals",
+                "如果要发预检请求,把方法名写成大写的 OPTIONS",
+            ),
         ),
     };
     Some(Advice { section, what, fix })
@@ -367,7 +370,7 @@ impl<W: Sink> Renderer<'_, '_, W> {
         for advice in explanation.advice() {
             self.section(Section::Fix, &advice.fix)?;
         }
-        if let Some((_, fix)) = self.plain_problem() {
+        if let Some((_, Some(fix))) = self.plain_problem() {
             self.section(Section::Fix, &fix)?;
         }
         if explanation.decision.reason == Reason::CredentialMissing
@@ -418,19 +421,19 @@ impl<W: Sink> Renderer<'_, '_, W> {
                 "auto;因为 allow_lan_access 为 false,实际生效 off:任何请求都不需要 key",
             ),
             (AuthMode::Auto, _) => text(
-                "auto, which means all_except_health because allow_lan_access is true: {open} needs no key, all else does",
-                "auto;因为 allow_lan_access 为 true,实际生效 all_except_health:{open} 不需要 key,其余都需要",
+                "auto, which means all_except_health because allow_lan_access is true: every request needs a key except {open}",
+                "auto;因为 allow_lan_access 为 true,实际生效 all_except_health:除 {open} 外都需要 key",
             ),
             (_, EffectiveMode::Off) => {
                 text("off: no request needs a key", "off:任何请求都不需要 key")
             }
             (_, EffectiveMode::Strict) => text(
-                "strict: OPTIONS needs no key, all else does",
-                "strict:OPTIONS 不需要 key,其余都需要",
+                "strict: every request needs a key except OPTIONS",
+                "strict:除 OPTIONS 外都需要 key",
             ),
             (_, EffectiveMode::AllExceptHealth) => text(
-                "all_except_health: {open} needs no key, all else does",
-                "all_except_health:{open} 不需要 key,其余都需要",
+                "all_except_health: every request needs a key except {open}",
+                "all_except_health:除 {open} 外都需要 key",
             ),
         }
     }
@@ -454,16 +457,20 @@ impl<W: Sink> Renderer<'_, '_, W> {
                 "仅凭配置;没有读取请求头",
             ),
             Reason::CredentialMissing => text(
-                "none of {headers} is one that a key is read from: {sources}",
-                "{headers}中没有用来读取 key 的请求头:{sources}",
+                "no header: a key is read from {sources}, and the request has none of them ({headers} in all)",
+                "没有可用的请求头:key 只从 {sources} 读取,而请求(共 {headers})里没有",
+            ),
+            _ if self.explanation.value.len == 0 => text(
+                "{source}, header {nth} of {headers}: its value is empty",
+                "{source}(第 {nth} 个,共 {headers}):值为空",
             ),
             _ if self.explanation.decision.bearer_stripped() => text(
-                "{source}, header {nth} of {headers}: {len} bytes, of which {credential_len} are left as the credential after \"Bearer \"",
-                "{source}(第 {nth} 个,共 {headers}):{len} 字节,去掉 \"Bearer \" 后凭据为 {credential_len} 字节",
+                "{source}, header {nth} of {headers}: {len}; the credential is the {credential_len} after \"Bearer \"",
+                "{source}(第 {nth} 个,共 {headers}):{len},凭据是 \"Bearer \" 之后的 {credential_len}",
             ),
             _ => text(
-                "{source}, header {nth} of {headers}: {len} bytes, all of them the credential",
-                "{source}(第 {nth} 个,共 {headers}):{len} 字节,全部作为凭据",
+                "{source}, header {nth} of {headers}: {len}, all taken as the credential",
+                "{source}(第 {nth} 个,共 {headers}):{len},全部作为凭据",
             ),
         }
     }
@@ -471,68 +478,92 @@ impl<W: Sink> Renderer<'_, '_, W> {
     /// On an allow, nothing that was not read is at fault.
     fn on_allow(&self, what: Text) -> Text {
         let findings = self.explanation.findings;
-        if what.en.starts_with("{shadows}") && findings.contains(Finding::ShadowedMatch) {
-            return text(
+        if !what.en.starts_with("{shadows}") {
+            return what;
+        }
+        if findings.contains(Finding::ShadowedMatch) {
+            text(
                 "{shadows}: holds a right key too; {source} comes first and alone decides",
                 "{shadows}:其中的 key 也是对的;{source} 优先,只看后者",
-            );
+            )
+        } else {
+            text(
+                "{shadows}: sent too, without a right key; {source} comes first and alone decides",
+                "{shadows}:也出现在请求里,其中没有正确的 key;{source} 优先,只看后者",
+            )
         }
-        what
     }
 
     /// What to say where the reason itself is the problem.
-    fn plain_problem(&self) -> Option<(Text, Text)> {
+    fn plain_problem(&self) -> Option<(Text, Option<Text>)> {
         let explanation = self.explanation;
-        let other_problem = explanation
-            .advice()
-            .any(|advice| advice.section == Section::Problem);
+        let findings = explanation.findings;
         match explanation.decision.reason {
-            Reason::CredentialMissing if explanation.findings.contains(Finding::UnreadHeader) => {
-                None
-            }
+            Reason::CredentialMissing if findings.contains(Finding::UnreadHeader) => None,
             Reason::CredentialMissing if explanation.policy.sources.is_empty() => Some((
                 text(
                     "the gate is configured to read no header at all (sources is empty)",
                     "网关的配置不读取任何请求头(sources 为空)",
                 ),
-                text(
+                Some(text(
                     "list a header in sources, or leave sources out for the default ones",
                     "在 sources 中列出请求头,或删去 sources 以使用默认值",
-                ),
+                )),
             )),
             Reason::CredentialMissing => Some((
                 text("the request carries no key", "请求没有带 key"),
-                text("send the key as {example}", "用 {example} 发送 key"),
+                if findings.contains(Finding::KeyInQuery) {
+                    None // said already
+                } else {
+                    Some(text(
+                        "{or}send the key as {example}",
+                        "{or}用 {example} 发送 key",
+                    ))
+                },
             )),
             Reason::CredentialUnusable if explanation.value.credential_len == 0 => Some((
                 text(
                     "{source} is there but empty, and it decides even so",
                     "{source} 存在但值为空,而它仍然决定结果",
                 ),
-                text(
+                Some(text(
                     "put the key in {source}, or do not send that header; look for a variable that is not set",
                     "把 key 放进 {source},或者不要发送它;检查是否有未设置的变量",
-                ),
+                )),
             )),
             Reason::CredentialUnusable => Some((
                 text(
                     "{source} holds a byte that is neither a space, a tab nor visible ASCII, which no key has",
                     "{source} 中含有空格、制表符和可见 ASCII 以外的字节,key 中不可能有",
                 ),
-                text(
+                Some(text(
                     "copy the key again as plain text; a line break, a curly quote or an invisible character often comes along",
                     "以纯文本重新复制 key;常见的是混入了换行、弯引号或不可见字符",
-                ),
+                )),
             )),
-            Reason::KeyMismatch if !other_problem => Some((
+            Reason::KeyMismatch if explanation.value.bare_bearer => Some((
+                text(
+                    "nothing stands after Bearer, so the word itself was taken for the key",
+                    "Bearer 后面什么也没有,这个词本身被当成了 key",
+                ),
+                Some(text(
+                    "put the key after Bearer; look for a variable that is not set",
+                    "在 Bearer 后面写上 key;检查是否有未设置的变量",
+                )),
+            )),
+            Reason::KeyMismatch if !findings.intersects(Findings::OF_VALUE) => Some((
                 text(
                     "the credential is well formed, but equals none of the keys in the gate's configuration ({keys})",
                     "凭据格式没有问题,但与网关配置中的 key({keys})都不相同",
                 ),
-                text(
-                    "compare the key that the client sends with api_key in the configuration this gate runs with",
-                    "核对客户端发送的 key 与该网关当前配置中的 api_key 是否一致",
-                ),
+                if findings.contains(Finding::ShadowedMatch) {
+                    None // the right key is there, in the wrong place
+                } else {
+                    Some(text(
+                        "{or}compare the key that the client sends with the one in the configuration this gate runs with",
+                        "{or}核对客户端发送的 key 与该网关当前配置中的 key 是否一致",
+                    ))
+                },
             )),
             _ => None,
         }
@@ -577,8 +608,11 @@ impl<W: Sink> Renderer<'_, '_, W> {
             "headers" => self.count(explanation.headers, "header", "个请求头"),
             "duplicates" => self.count(explanation.duplicates, "time", "次"),
             "keys" => self.count(policy.keys.len(), "key", "个"),
-            "len" => self.number(explanation.value.len),
-            "credential_len" => self.number(explanation.value.credential_len),
+            "len" => self.count(explanation.value.len, "byte", "字节"),
+            "credential_len" => self.count(explanation.value.credential_len, "byte", "字节"),
+            "or" if explanation.findings.intersects(Findings::OPENING) => {
+                self.either("or ", "或者:")
+            }
             "sources" => self.sources(!0),
             "shadows" if explanation.right_shadows != 0 => self.sources(explanation.right_shadows),
             "shadows" => self.sources(explanation.shadows),
@@ -599,11 +633,11 @@ impl<W: Sink> Renderer<'_, '_, W> {
                 "只是已配置的 key 的开头,后面缺了一部分",
             ),
             "mended" if explanation.mended => {
-                self.either("; so mended, it matches", ";这样改过之后就能匹配")
+                self.either("; with that, the key matches", ";这样改过之后 key 就能匹配")
             }
             "mended" => self.either(
-                "; that alone will not do, since the rest matches no key either: check the key too",
-                ";但仅此还不够,其余部分也与任何 key 不符,请同时检查 key",
+                "; and check the key itself, which matches none even so",
+                ";另外请检查 key 本身:这样改过之后它仍与任何 key 不符",
             ),
             _ => Ok(()),
         }
@@ -645,7 +679,7 @@ impl<W: Sink> Renderer<'_, '_, W> {
     fn open(&mut self) -> fmt::Result {
         self.to.write_str("OPTIONS")?;
         for exempt in self.explanation.policy.exempt_paths() {
-            self.either(", GET ", "、GET ")?;
+            self.either(", GET/HEAD ", "、GET/HEAD ")?;
             self.bytes(exempt)?;
         }
         Ok(())
