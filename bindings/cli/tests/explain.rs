@@ -484,7 +484,7 @@ fn bad_input() {
             .concat(),
             b"",
             &[],
-            "api_key: holds a byte",
+            "holds a byte that no header value",
         ),
         (
             [
@@ -500,7 +500,7 @@ fn bad_input() {
             with(&["--auth-mode", "strict", "--api-key", " sk-f3c1a9"]),
             b"",
             &[],
-            "api_key: starts or ends with",
+            "starts or ends with a space",
         ),
         (
             with(&["--config", KEY]),
@@ -696,7 +696,7 @@ fn bad_input() {
         (
             "both",
             "{\"auth_mode\": \"auto\", \"api_key\": \"KEY\", \"keys\": []}",
-            "api_key: given together with keys",
+            "api_key and keys are both given",
         ),
         (
             "no-mode",
@@ -714,7 +714,7 @@ fn bad_input() {
         (
             "space",
             "{\"auth_mode\": \"off\", \"api_key\": \"KEY \"}",
-            "api_key: starts or ends with",
+            "starts or ends with a space",
         ),
         ("deep", &"[".repeat(100_000), "line 1 column"),
     ]
