@@ -19,26 +19,29 @@ use output::Output;
 /// The most bytes read of a command or a request head, 64 MiB.
 const MAX_INPUT: u64 = 64 << 20;
 
-/// Exit status: 0 where every request is allowed, 1 where one is denied, 2 on any error.
 #[derive(clap::Args)]
-#[command(after_help = "Standard input is read for the command where none is given, or for -- -.")]
+#[command(after_help = "\
+The command is read from standard input where none is given, or for -- -.
+Exit status: 0 where every request is allowed, 1 where one is denied, 2 on any error.")]
+#[allow(clippy::doc_markdown)] // they are help texts
 pub(crate) struct Arguments {
     /// The gate's configuration in JSON: the proxy section, or a file that holds one
     #[arg(long, value_name = "FILE")]
     config: Option<OsString>,
-    /// off, strict, `all_except_health` or auto
+    /// off, strict, all_except_health or auto
     #[arg(long, value_name = "MODE")]
     auth_mode: Option<OsString>,
-    /// Makes auto mean `all_except_health` and not off
+    /// Makes auto mean all_except_health and not off
     #[arg(long)]
     allow_lan_access: bool,
-    /// The gate's key; `KEYGATE_API_KEY` or --api-key-file keep it out of process lists
+    /// The gate's key; better in the variable KEYGATE_API_KEY or in a file, since process
+    /// lists show arguments
     #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     api_key: Option<OsString>,
     /// A file that holds the gate's key, and a line end at most besides
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<OsString>,
-    /// en or zh
+    /// en (the default) or zh
     #[arg(
         long,
         value_name = "LANGUAGE",

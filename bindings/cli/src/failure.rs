@@ -63,6 +63,11 @@ pub(crate) fn print(text: &[u8]) -> Result<(), Failure> {
 
 /// The name of an option, where it looks like one and not like a key.
 pub(crate) fn option_name(option: &[u8]) -> Option<&str> {
+    if let [b'-', letter] = option
+        && letter.is_ascii_graphic()
+    {
+        return str::from_utf8(option).ok();
+    }
     let is_name_byte = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
     let digits = option.iter().filter(|byte| byte.is_ascii_digit()).count();
     (option.len() <= 32 && digits <= 2 && option.iter().all(is_name_byte))

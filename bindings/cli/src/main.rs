@@ -67,7 +67,9 @@ fn refuse(error: &clap::Error) -> ExitCode {
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             "give a subcommand: explain, check or keygen".to_owned()
         }
-        ErrorKind::ArgumentConflict => format!("{argument} cannot be given twice or so combined"),
+        ErrorKind::ArgumentConflict => {
+            format!("{argument} is given twice, or does not go with another option")
+        }
         ErrorKind::TooManyValues => format!("{argument} takes no value"),
         ErrorKind::InvalidValue | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
             format!("{argument} needs a value")

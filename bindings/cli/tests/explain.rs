@@ -530,7 +530,7 @@ fn bad_input() {
             vec!["--auth-mode", "strict"],
             b"",
             &[],
-            "must start with curl",
+            "there is no command",
         ),
         (
             vec!["--auth-mode", "strict"],

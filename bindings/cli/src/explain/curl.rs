@@ -27,7 +27,13 @@ pub(super) struct Request {
 pub(super) fn requests(words: &[Vec<u8>]) -> Result<Vec<Request>, Failure> {
     let arguments = match words.split_first() {
         Some((command, arguments)) if is_curl(command) => arguments,
-        _ => {
+        None => {
+            return Err(fail(
+                "there is no command; give -- curl ... after the options, or --raw FILE",
+                "没有命令;请在选项之后写 -- curl ...,或者用 --raw FILE",
+            ));
+        }
+        Some(_) => {
             return Err(fail(
                 "the command must start with curl",
                 "命令必须以 curl 开头",
