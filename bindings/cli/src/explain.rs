@@ -16,8 +16,8 @@ use keygate::{Explanation, Language, Policy};
 use crate::failure::{Failure, fail};
 use output::Output;
 
-/// The most bytes read of a command or a request head, 64 MiB.
-const MAX_INPUT: u64 = 64 << 20;
+/// The most bytes read of a command or a request head, 16 MiB.
+const MAX_INPUT: u64 = 16 << 20;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -150,8 +150,8 @@ fn read_standard_input() -> Result<Vec<u8>, Failure> {
     match result {
         Ok(len) if u64::try_from(len).is_ok_and(|len| len <= MAX_INPUT) => Ok(text),
         Ok(_) => Err(fail(
-            "standard input is longer than 64 MiB",
-            "标准输入超过 64 MiB",
+            "standard input is longer than 16 MiB",
+            "标准输入超过 16 MiB",
         )),
         Err(error) => {
             let kind = error.kind();

@@ -859,3 +859,105 @@ fn a_full_output_is_an_error() {
         "{err}"
     );
 }
+
+/// A command for every finding, and in both languages a text for it that says what to do and has
+/// no slot left.
+#[test]
+fn every_finding_can_be_met() {
+    let right = format!("x-api-key: {KEY}");
+    let header = |value: &str| format!("Authorization: {value}");
+    let auto = ["--auth-mode", "auto", "--allow-lan-access"];
+    let strict = ["--auth-mode", "strict"];
+    let health = ["--auth-mode", "all_except_health"];
+    let wrong = header("wrong");
+    let part = header(&format!("Bearer {}", &KEY[..12]));
+    let table: Vec<(&str, &[&str], Vec<String>)> = vec![
+        ("auto_resolved", &auto, vec![wrong.clone()]),
+        ("shadowed_match", &strict, vec![wrong.clone(), right]),
+        (
+            "shadowed_present",
+            &strict,
+            vec![wrong.clone(), "x-api-key: z".into()],
+        ),
+        (
+            "duplicate_ignored",
+            &strict,
+            vec![wrong.clone(), wrong.clone()],
+        ),
+        (
+            "bearer_no_space",
+            &strict,
+            vec![header(&format!("Bearer{KEY}"))],
+        ),
+        (
+            "bearer_case",
+            &strict,
+            vec![header(&format!("bearer {KEY}"))],
+        ),
+        (
+            "bearer_extra_space",
+            &strict,
+            vec![header(&format!("Bearer  {KEY}"))],
+        ),
+        (
+            "bearer_doubled",
+            &strict,
+            vec![header("Bearer Bearer wrong")],
+        ),
+        (
+            "bearer_in_key_header",
+            &strict,
+            vec![format!("x-api-key: Bearer {KEY}")],
+        ),
+        ("other_scheme", &strict, vec![header("Token wrong")]),
+        ("quoted", &strict, vec![header(&format!("Bearer '{KEY}'"))]),
+        ("placeholder", &strict, vec![header("Bearer ${KEY}")]),
+        ("unread_header", &strict, vec![format!("api_key: {KEY}")]),
+        ("key_in_query", &strict, vec!["http://a/?api_key=x".into()]),
+        ("truncated", &strict, vec![part]),
+        ("health_in_strict", &strict, vec!["http://a/healthz".into()]),
+        (
+            "health_near_miss",
+            &health,
+            vec!["http://a/healthz/".into()],
+        ),
+        ("options_case", &strict, vec!["-Xoptions".into()]),
+    ];
+    let mut met: Vec<_> = table.iter().map(|(finding, ..)| *finding).collect();
+    met.push("no_key_configured");
+    let all = keygate::Finding::ALL.map(keygate::Finding::name);
+    assert!(all.iter().all(|finding| met.contains(finding)));
+    for (finding, mode, given) in &table {
+        for language in ["en", "zh"] {
+            let mut arguments = vec!["explain", "--json", "--lang", language];
+            arguments.extend(*mode);
+            arguments.extend(["--", "curl", "http://a/"]);
+            for given in given {
+                if !(given.starts_with("http") || given.starts_with('-')) {
+                    arguments.push("-H");
+                }
+                arguments.push(given);
+            }
+            // A URL of its own is explained by the last line.
+            let run = run_with(&arguments, b"", &[("KEYGATE_API_KEY", KEY)]);
+            assert_eq!(run.status, Some(1), "{finding}: {}", run.err);
+            let last = run.out.lines().last().expect("a line");
+            let last: serde_json::Value = serde_json::from_str(last).expect("JSON");
+            let findings = last["findings"].as_array().expect("a list");
+            assert!(
+                findings.contains(&(*finding).into()),
+                "{finding}: {findings:?}"
+            );
+            let lines = last["text"].as_array().expect("a list");
+            let label = if language == "en" { "fix" } else { "解决" };
+            assert!(lines.iter().any(|line| line["label"] == label), "{finding}");
+            for line in lines {
+                let text = line["text"].as_str().expect("a text");
+                assert!(
+                    !text.is_empty() && !text.contains(['{', '}']),
+                    "{finding}: {text}"
+                );
+            }
+        }
+    }
+}

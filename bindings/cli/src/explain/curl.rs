@@ -324,21 +324,29 @@ impl Transfer {
                 url.add_file_name(file);
             }
             for query in &query {
-                url.add_query(query);
+                url.add_query(query).map_err(bad)?;
             }
             requests.push(Request {
                 method: self.method(upload.is_some())?,
                 target: self.target.clone().unwrap_or_else(|| url.target()),
-                headers: self.all_headers(&url, &headers),
+                headers: self.all_headers(&url, &headers, upload.is_some()),
             });
         }
         Ok(())
     }
 
+    /// `-G` moves data into the query; a form stays.
+    fn posts(&self) -> bool {
+        match self.body {
+            Body::None => false,
+            Body::Data | Body::Json => !self.has(Switch::Get),
+            Body::Form => true,
+        }
+    }
+
     fn method(&self, uploads: bool) -> Result<Vec<u8>, Failure> {
-        let posts = self.body != Body::None && !self.has(Switch::Get);
         let wanted = [
-            (posts, "POST"),
+            (self.posts(), "POST"),
             (self.has(Switch::Head), "HEAD"),
             (uploads, "PUT"),
         ];
@@ -383,7 +391,7 @@ impl Transfer {
         headers
     }
 
-    fn all_headers(&self, url: &Url, custom: &[Custom]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    fn all_headers(&self, url: &Url, custom: &[Custom], uploads: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut headers = Headers {
             list: Vec::new(),
             custom,
@@ -398,8 +406,7 @@ impl Transfer {
             None => headers.add("Host", Some(&url.host)),
         }
         headers.add("Authorization", self.authorization(url).as_deref());
-        let ranged = self.body == Body::None || self.has(Switch::Get);
-        let range = self.range.as_ref().filter(|_| ranged);
+        let range = self.range.as_ref().filter(|_| !self.posts() && !uploads);
         let range = range.map(|range| [b"bytes=", range.as_slice()].concat());
         headers.add("Range", range.as_deref());
         headers.add("User-Agent", Some(self.agent.as_deref().unwrap_or(b"curl")));
@@ -418,12 +425,12 @@ impl Transfer {
         headers.add("Cookie", self.cookie().as_deref());
         for header in custom {
             let replaced = header.is(b"Host") && own_host.is_some()
-                || header.is(b"Content-Type") && self.body == Body::Form && !self.has(Switch::Get);
+                || header.is(b"Content-Type") && self.body == Body::Form;
             if let Some(value) = header.value.as_ref().filter(|_| !replaced) {
                 headers.list.push((header.name.clone(), value.clone()));
             }
         }
-        let posts_data = self.body == Body::Data && !self.has(Switch::Get);
+        let posts_data = self.body == Body::Data && self.posts();
         headers.add(
             "Content-Type",
             posts_data.then_some(b"application/x-www-form-urlencoded"),

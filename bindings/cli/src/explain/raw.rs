@@ -10,6 +10,7 @@ pub(super) fn with_head<R>(
     head: &[u8],
     then: impl FnOnce(&[u8], &[u8], &[httparse::Header<'_>]) -> R,
 ) -> Result<R, Failure> {
+    let most = head.len() / SHORTEST_LINE;
     let mut room = 64;
     loop {
         let mut headers = vec![httparse::EMPTY_HEADER; room];
@@ -21,7 +22,7 @@ pub(super) fn with_head<R>(
                 return Ok(then(method, target, request.headers));
             }
             Ok(httparse::Status::Partial) => return Err(unfinished()),
-            Err(httparse::Error::TooManyHeaders) if room < head.len() / SHORTEST_LINE => room *= 8,
+            Err(httparse::Error::TooManyHeaders) if room < most => room = most.min(room * 8),
             Err(error) => return Err(malformed(head, error)),
         }
     }

@@ -23,12 +23,7 @@ pub(super) struct Url {
 
 impl Url {
     pub(super) fn parse(url: &[u8], path_as_is: bool) -> Result<Self, Problem> {
-        if url.iter().any(|byte| *byte <= b' ' || *byte == 0x7F) {
-            return Err((
-                "it holds a space or a control character, which curl refuses; is a quote missing?",
-                "其中有空格或控制字符,curl 不接受;是不是少了引号?",
-            ));
-        }
+        check(url)?;
         let (default_port, rest) = scheme(url)?;
         let rest = before(rest, b'#');
         let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?'));
@@ -58,18 +53,20 @@ impl Url {
         Ok(Self {
             user: user.map(decode_user),
             host: host.strip_suffix(default_port).unwrap_or(host).to_vec(),
-            path,
-            query: query.map(<[u8]>::to_vec),
+            path: ascii(&path),
+            query: query.map(ascii),
         })
     }
 
     /// Appends to the query.
-    pub(super) fn add_query(&mut self, more: &[u8]) {
+    pub(super) fn add_query(&mut self, more: &[u8]) -> Result<(), Problem> {
+        check(more)?;
         let query = self.query.get_or_insert_default();
         if !query.is_empty() && !query.ends_with(b"&") {
             query.push(b'&');
         }
         query.extend_from_slice(more);
+        Ok(())
     }
 
     /// Appends the name of an uploaded file to a path that ends in `/`.
@@ -80,13 +77,28 @@ impl Url {
         }
     }
 
-    /// The request target, all of it ASCII.
+    /// The request target.
     pub(super) fn target(&self) -> Vec<u8> {
-        let query = self.query.iter().flat_map(|query| [b"?", query.as_slice()]);
-        let parts = std::iter::once(self.path.as_slice()).chain(query);
-        let target: Vec<u8> = parts.flatten().copied().collect();
-        percent_encode(&target, CONTROLS).to_string().into_bytes()
+        match &self.query {
+            Some(query) => [self.path.as_slice(), b"?", query].concat(),
+            None => self.path.clone(),
+        }
     }
+}
+
+/// Percent-encodes what is not ASCII.
+fn ascii(text: &[u8]) -> Vec<u8> {
+    percent_encode(text, CONTROLS).to_string().into_bytes()
+}
+
+fn check(url: &[u8]) -> Result<(), Problem> {
+    if url.iter().any(|byte| *byte <= b' ' || *byte == 0x7F) {
+        return Err((
+            "it holds a space or a control character, which curl refuses; is a quote missing?",
+            "其中有空格或控制字符,curl 不接受;是不是少了引号?",
+        ));
+    }
+    Ok(())
 }
 
 /// Percent-encodes all but unreserved characters, and a space as `+`.
