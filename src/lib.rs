@@ -124,3 +124,7 @@ pub const MAX_SOURCE_NAME_LEN: usize = 32;
 pub const MAX_EXEMPT: usize = 8;
 /// The most bytes an exempt path has.
 pub const MAX_EXEMPT_LEN: usize = 64;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
