@@ -1,0 +1,62 @@
+//! The effective mode and the decision, in at most 60 lines of code.
+
+use super::{Config, Outcome, Request};
+
+pub(crate) fn trim(value: &[u8]) -> &[u8] {
+    match value {
+        [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] => trim(rest),
+        _ => value,
+    }
+}
+
+pub(crate) fn path(target: &[u8]) -> &[u8] {
+    target.split(|byte| b"?#".contains(byte)).next().unwrap()
+}
+
+pub(crate) fn decide(config: &Config, request: &Request) -> Outcome {
+    let effective_mode = match (config.auth_mode.as_str(), config.allow_lan_access) {
+        ("off", _) | ("auto", false) => "off",
+        ("all_except_health", _) | ("auto", true) => "all_except_health",
+        _ => "strict",
+    };
+    let method = request.method.as_slice();
+    let exempt = config
+        .exempt
+        .iter()
+        .any(|exempt| exempt == path(&request.target));
+    let health = exempt && (method == b"GET" || method == b"HEAD");
+    let outcome = |reason| Outcome::of(effective_mode, reason);
+    if method == b"OPTIONS" {
+        return outcome("preflight");
+    } else if effective_mode == "off" {
+        return outcome("auth_off");
+    } else if effective_mode == "all_except_health" && health {
+        return outcome("health");
+    } else if config.keys.is_empty() {
+        return outcome("no_key_configured");
+    }
+    for (source, (wanted, strips)) in config.sources.iter().enumerate() {
+        let named = |(name, _): &(Vec<u8>, _)| name.eq_ignore_ascii_case(wanted.as_bytes());
+        let Some(header) = request.headers.iter().position(named) else {
+            continue;
+        };
+        let value = trim(&request.headers[header].1);
+        let usable = |byte: &u8| matches!(byte, b' ' | b'\t' | 0x21..=0x7e);
+        let bearer_stripped = *strips && value.starts_with(b"Bearer ");
+        let credential = if bearer_stripped { &value[7..] } else { value };
+        let key = config.keys.iter().position(|key| key == credential);
+        let decided = match key {
+            _ if value.is_empty() || !value.iter().all(usable) => outcome("credential_unusable"),
+            Some(_) => outcome("key_matched"),
+            None => outcome("key_mismatch"),
+        };
+        return Outcome {
+            source: Some(source),
+            header: Some(header),
+            bearer_stripped,
+            key,
+            ..decided
+        };
+    }
+    outcome("credential_missing")
+}
