@@ -1,0 +1,475 @@
+//! What holds for every configuration and every request, and the core against the model.
+
+mod model;
+
+use keygate::{Decision, Language, Policy, Reason};
+use model::{Config, Outcome, Request};
+use proptest::collection::{hash_set, vec};
+use proptest::prelude::*;
+use proptest::sample::{Index, select, subsequence};
+
+const KEYS: [&str; 8] = [
+    "sk-0123456789abcdef",
+    "sk-0123456",
+    "sk-01234567",
+    "k",
+    "Bearer sk-01234567",
+    "\"quoted\"",
+    "in ner",
+    "$VARIABLE",
+];
+const NAMES: [&str; 12] = [
+    "authorization",
+    "x-api-key",
+    "x-goog-api-key",
+    "x_api_key",
+    "api-key",
+    "api.key",
+    "proxy-authorization",
+    "x-my-key",
+    "cookie",
+    "x-api-ke",
+    "x-api-keyz",
+    "",
+];
+const SOURCES: [&str; 6] = [
+    "authorization",
+    "X-Api-Key",
+    "x-goog-api-key",
+    "x_api_key",
+    "cookie",
+    "x-my-key",
+];
+const VALUE_PARTS: [&[u8]; 30] = [
+    b"Bearer",
+    b"Bearer ",
+    b"Bearer ",
+    b"bearer ",
+    b"BEARER ",
+    b"Basic ",
+    b"toKen ",
+    b"Api-Key ",
+    b" ",
+    b"  ",
+    b"\t",
+    b"\"",
+    b"'",
+    b"sk-",
+    b"x",
+    b"***",
+    b"YOUR_",
+    b"replace_with",
+    b"ChangeMe",
+    b"$",
+    b"{{",
+    b"<",
+    b">",
+    b",",
+    b"\0",
+    b"\n",
+    b"\x7f",
+    b"\xff",
+    b"a",
+    b"",
+];
+const TARGET_PARTS: [&str; 32] = [
+    "/healthz",
+    "/healthz",
+    "/healthz",
+    "/h",
+    "/",
+    "/",
+    "//",
+    "/a",
+    "/b",
+    "/.",
+    "/..",
+    "/HEALTHZ",
+    "/%68ealthz",
+    "%2f",
+    "%2e",
+    "%2E",
+    "%3f",
+    "%",
+    "%4",
+    "%zz",
+    ";x",
+    "?",
+    "#",
+    "&",
+    "=",
+    "key",
+    "api_key",
+    "access_token",
+    "KEY",
+    "*",
+    "\0",
+    "http://h",
+];
+const EXEMPT: [&str; 7] = [
+    "/healthz",
+    "/",
+    "/h/",
+    "/%68",
+    "/a/b",
+    "/healthz/a",
+    "/Healthz",
+];
+const METHODS: [&str; 8] = [
+    "GET", "GET", "GET", "HEAD", "POST", "OPTIONS", "options", "",
+];
+
+fn text(parts: &[&str]) -> Vec<u8> {
+    parts.concat().into_bytes()
+}
+
+fn config() -> impl Strategy<Value = Config> {
+    let default_sources = [
+        ("authorization".to_owned(), true),
+        ("x-api-key".to_owned(), false),
+        ("x-goog-api-key".to_owned(), false),
+    ];
+    let own_sources = subsequence(SOURCES.to_vec(), 0..=SOURCES.len())
+        .prop_shuffle()
+        .prop_flat_map(|names| {
+            let count = names.len();
+            (Just(names), vec(any::<bool>(), count))
+        })
+        .prop_map(|(names, bearer)| names.into_iter().map(str::to_owned).zip(bearer).collect());
+    let bytes = |text: &str| text.as_bytes().to_vec();
+    (
+        select(vec![
+            "off",
+            "strict",
+            "strict",
+            "all_except_health",
+            "all_except_health",
+            "auto",
+        ]),
+        any::<bool>(),
+        vec(select(KEYS.to_vec()), 0..=8),
+        prop_oneof![Just(default_sources.to_vec()), own_sources],
+        prop_oneof![
+            Just(vec![b"/healthz".to_vec()]),
+            vec(select(EXEMPT.to_vec()).prop_map(bytes), 0..=8)
+        ],
+    )
+        .prop_map(
+            move |(auth_mode, allow_lan_access, keys, sources, exempt)| Config {
+                auth_mode: auth_mode.to_owned(),
+                allow_lan_access,
+                keys: keys.into_iter().map(bytes).collect(),
+                sources,
+                exempt,
+            },
+        )
+}
+
+fn value() -> impl Strategy<Value = Vec<u8>> {
+    let key = select(KEYS.to_vec()).prop_map(|key| key.as_bytes().to_vec());
+    let begin = (select(KEYS.to_vec()), any::<Index>())
+        .prop_map(|(key, len)| key.as_bytes()[..len.index(key.len())].to_vec());
+    let part = || select(VALUE_PARTS.to_vec()).prop_map(<[u8]>::to_vec);
+    let around = vec(part(), 0..4);
+    let middle = prop_oneof![4 => key, 1 => begin, 2 => part()];
+    (around, middle, vec(part(), 0..3), any::<bool>()).prop_map(|(before, key, after, bare)| {
+        if bare {
+            key
+        } else {
+            [before.concat(), key, after.concat()].concat()
+        }
+    })
+}
+
+fn odd_case(name: &str, mask: u32) -> Vec<u8> {
+    let flip = |(index, byte): (usize, u8)| match mask >> (index % 32) & 1 {
+        1 => byte.to_ascii_uppercase(),
+        _ => byte,
+    };
+    name.bytes().enumerate().map(flip).collect()
+}
+
+fn headers() -> impl Strategy<Value = Vec<(Vec<u8>, Vec<u8>)>> {
+    let name = (select(NAMES.to_vec()), prop_oneof![Just(0), any::<u32>()])
+        .prop_map(|(name, mask)| odd_case(name, mask));
+    vec((name, value()), 0..6)
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let target = vec(select(TARGET_PARTS.to_vec()), 0..5).prop_map(|parts| text(&parts));
+    (select(METHODS.to_vec()), target, headers()).prop_map(|(method, target, headers)| Request {
+        method: method.as_bytes().to_vec(),
+        target,
+        headers,
+    })
+}
+
+fn policy(config: &Config) -> Policy {
+    config.policy().expect("a valid configuration")
+}
+
+fn decide(policy: &Policy, request: &Request) -> Decision {
+    let headers = request.headers.iter().map(|(name, value)| (name, value));
+    policy.decide(&request.method, &request.target, headers)
+}
+
+fn explain<'p>(policy: &'p Policy, request: &Request) -> keygate::Explanation<'p> {
+    let headers = request.headers.iter().map(|(name, value)| (name, value));
+    policy.explain(&request.method, &request.target, headers)
+}
+
+fn is_wanted(policy: &Policy, name: &[u8]) -> bool {
+    let mut names = policy.source_names();
+    names.any(|own| own.as_bytes().eq_ignore_ascii_case(name))
+}
+
+/// A decision but for the place of the deciding header.
+fn placeless(decision: Decision) -> Outcome {
+    Outcome {
+        header: None,
+        ..decision.into()
+    }
+}
+
+fn settings(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(settings(6000))]
+
+    #[test]
+    fn core_equals_model(config in config(), request in request()) {
+        let policy = policy(&config);
+        prop_assert_eq!(
+            Outcome::from(decide(&policy, &request)),
+            model::decision::decide(&config, &request)
+        );
+        let findings: Vec<_> =
+            explain(&policy, &request).findings().iter().map(keygate::Finding::name).collect();
+        prop_assert_eq!(findings, model::findings::find(&config, &request));
+    }
+}
+
+proptest! {
+    #![proptest_config(settings(1000))]
+
+    #[test]
+    fn push_order_of_unrelated_headers_never_matters(
+        config in config(), request in request(), places in vec(any::<Index>(), 6)
+    ) {
+        let policy = policy(&config);
+        let (mut headers, unrelated): (Vec<_>, Vec<_>) =
+            request.headers.iter().cloned().partition(|(name, _)| is_wanted(&policy, name));
+        for (header, place) in unrelated.into_iter().zip(places) {
+            headers.insert(place.index(headers.len() + 1), header);
+        }
+        let moved = Request { headers, ..request.clone() };
+        prop_assert_eq!(placeless(decide(&policy, &moved)), placeless(decide(&policy, &request)));
+    }
+
+    #[test]
+    fn wanted_headers_only_equals_all_headers(config in config(), request in request()) {
+        let policy = policy(&config);
+        let mut wanted = request.clone();
+        wanted.headers.retain(|(name, _)| is_wanted(&policy, name));
+        prop_assert_eq!(placeless(decide(&policy, &wanted)), placeless(decide(&policy, &request)));
+    }
+
+    #[test]
+    fn name_case_never_matters(config in config(), request in request(), mask: u32) {
+        let policy = policy(&config);
+        let mut other = request.clone();
+        for (name, _) in &mut other.headers {
+            let lower = name.to_ascii_lowercase();
+            *name = odd_case(std::str::from_utf8(&lower).expect("ASCII"), mask);
+        }
+        prop_assert_eq!(decide(&policy, &other), decide(&policy, &request));
+        prop_assert_eq!(
+            explain(&policy, &other).findings(),
+            explain(&policy, &request).findings()
+        );
+    }
+
+    #[test]
+    fn an_allow_has_one_of_four_reasons(config in config(), request in request()) {
+        let decision = decide(&policy(&config), &request);
+        let allowing = [Reason::AuthOff, Reason::Preflight, Reason::Health, Reason::KeyMatched];
+        prop_assert_eq!(decision.is_allow(), allowing.contains(&decision.reason()));
+        prop_assert_eq!(decision.is_allow(), decision.denial().is_none());
+        prop_assert_eq!(decision.key_index().is_some(), decision.reason() == Reason::KeyMatched);
+    }
+
+    #[test]
+    fn a_key_that_differs_in_one_byte_never_matches(
+        key in "[!-~]{1,256}", place: Index, other in 0x21_u8..=0x7e, bearer: bool
+    ) {
+        let config = Config {
+            auth_mode: "strict".to_owned(),
+            allow_lan_access: false,
+            keys: vec![key.clone().into_bytes()],
+            sources: vec![("authorization".to_owned(), true)],
+            exempt: vec![],
+        };
+        let mut credential = key.into_bytes();
+        let place = place.index(credential.len());
+        let same = credential[place] == other;
+        credential[place] = other;
+        let prefix: &[u8] = if bearer { b"Bearer " } else { b"" };
+        let value = [prefix, &credential].concat();
+        let decision = policy(&config).decide("GET", "/", [("authorization", value)]);
+        prop_assert_eq!(decision.is_allow(), same);
+    }
+
+    #[test]
+    fn a_key_cut_or_continued_never_matches(key in "[!-~]{2,255}", more in "[!-~]{1,300}", place: Index) {
+        let config = Config {
+            auth_mode: "strict".to_owned(),
+            allow_lan_access: false,
+            keys: vec![key.clone().into_bytes()],
+            sources: vec![("x-api-key".to_owned(), false)],
+            exempt: vec![],
+        };
+        let policy = policy(&config);
+        let cut = &key[..place.index(key.len())];
+        let continued = format!("{key}{more}");
+        prop_assert!(!policy.decide("GET", "/", [("x-api-key", cut)]).is_allow());
+        prop_assert!(!policy.decide("GET", "/", [("x-api-key", &continued)]).is_allow());
+        prop_assert!(policy.decide("GET", "/", [("x-api-key", &key)]).is_allow());
+    }
+
+    #[test]
+    fn the_first_present_source_decides(config in config(), request in request()) {
+        let policy = policy(&config);
+        let decision = decide(&policy, &request);
+        let first = policy.source_names().enumerate().find_map(|(source, own)| {
+            let header = request.headers.iter().position(|(name, _)| name.eq_ignore_ascii_case(own.as_bytes()))?;
+            Some((source, header))
+        });
+        let decided = decision.source_index().zip(decision.header_index());
+        match decision.reason() {
+            Reason::KeyMatched | Reason::KeyMismatch | Reason::CredentialUnusable => {
+                prop_assert_eq!(decided, first);
+                // And nothing behind it can change that.
+                let mut alone = request.clone();
+                alone.headers = vec![request.headers[decided.expect("a header").1].clone()];
+                prop_assert_eq!(placeless(decide(&policy, &alone)), placeless(decision));
+            }
+            Reason::CredentialMissing => prop_assert_eq!((decided, first), (None, None)),
+            _ => prop_assert_eq!(decided, None),
+        }
+    }
+
+    #[test]
+    fn explanation_agrees_with_decision(config in config(), request in request()) {
+        let policy = policy(&config);
+        let explanation = explain(&policy, &request);
+        let decision = decide(&policy, &request);
+        prop_assert_eq!(explanation.decision(), decision);
+        for language in [Language::En, Language::Zh] {
+            let mut text = String::new();
+            explanation.write(language, &mut text).expect("a string takes all");
+            prop_assert!(text.contains(decision.reason().name()));
+            prop_assert!(!text.contains('{') && !text.contains('}'), "an open slot: {}", text);
+        }
+    }
+
+    #[test]
+    fn stopping_early_changes_nothing(config in config(), request in request()) {
+        let policy = policy(&config);
+        let mut evaluation = policy.evaluate(&request.method, &request.target);
+        let mut stopped = None;
+        for (name, value) in &request.headers {
+            let goes_on = evaluation.push(name, value);
+            prop_assert!(!(goes_on && stopped.is_some()), "it stopped already");
+            if !goes_on && stopped.is_none() {
+                stopped = Some(());
+            }
+        }
+        prop_assert_eq!(evaluation.finish(), decide(&policy, &request));
+    }
+
+    #[test]
+    fn what_a_decision_consulted_is_not_forwarded(config in config(), request in request()) {
+        let policy = policy(&config);
+        if let Some(header) = decide(&policy, &request).header_index() {
+            let name = &request.headers[header].0;
+            prop_assert!(policy.carries_credential(name));
+            let spelled: Vec<u8> = name.iter().map(|byte| if *byte == b'-' { b'_' } else { *byte }).collect();
+            prop_assert!(policy.carries_credential(spelled));
+        }
+    }
+
+    #[test]
+    fn never_panics_on_any_bytes(
+        mode in select(vec!["off", "strict", "all_except_health", "auto"]),
+        keys in vec(vec(any::<u8>(), 0..300), 0..10),
+        names in vec(any::<String>(), 0..10),
+        exempt in vec(vec(any::<u8>(), 0..70), 0..10),
+        request in (vec(any::<u8>(), 0..12), vec(any::<u8>(), 0..200),
+            vec((vec(any::<u8>(), 0..40), vec(any::<u8>(), 0..600)), 0..8)),
+    ) {
+        let config = Config {
+            auth_mode: mode.to_owned(),
+            allow_lan_access: true,
+            keys,
+            sources: names.into_iter().map(|name| (name, true)).collect(),
+            exempt,
+        };
+        let (method, target, headers) = request;
+        let request = Request { method, target, headers };
+        for config in [config.clone(), Config { keys: vec![b"k".to_vec()], sources: vec![("a".into(), true)], exempt: vec![], ..config }] {
+            match config.policy() {
+                Ok(policy) => drop(explain(&policy, &request).to_string()),
+                Err(error) => drop(error.to_string()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_config_is_taken_exactly_where_its_limits_hold(
+        keys in vec("[a~]{0,2}|[ \ta\u{7f}]{1,3}|a{255,258}", 0..10),
+        names in prop_oneof![
+            hash_set("[a-z!#]{1,3}|n{31,34}|[a: ]{1,2}|", 0..10).prop_map(|set| set.into_iter().collect()),
+            vec("[aA]|b", 0..3),
+        ],
+        exempt in vec("/[a-z]{0,2}|/p{62,65}|[a/?#]{0,2}", 0..10),
+    ) {
+        let names: Vec<String> = names;
+        let blank = |edge: Option<char>| edge == Some(' ') || edge == Some('\t');
+        let key_fits = |key: &String| {
+            (1..=256).contains(&key.len())
+                && key.chars().all(|c| c == '\t' || (' '..='~').contains(&c))
+                && !blank(key.chars().next())
+                && !blank(key.chars().last())
+        };
+        let name_fits = |name: &String| {
+            (1..=32).contains(&name.len()) && !name.contains([':', ' '])
+        };
+        let path_fits = |path: &String| {
+            path.starts_with('/') && path.len() <= 64 && !path.contains(['?', '#'])
+        };
+        let mut distinct: Vec<_> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        distinct.sort();
+        distinct.dedup();
+        let fits = keys.len() <= 8
+            && keys.iter().all(key_fits)
+            && names.len() <= 8
+            && names.iter().all(name_fits)
+            && distinct.len() == names.len()
+            && exempt.len() <= 8
+            && exempt.iter().all(path_fits);
+        let config = Config {
+            auth_mode: "strict".to_owned(),
+            allow_lan_access: false,
+            keys: keys.into_iter().map(String::into_bytes).collect(),
+            sources: names.into_iter().map(|name| (name, false)).collect(),
+            exempt: exempt.into_iter().map(String::into_bytes).collect(),
+        };
+        prop_assert_eq!(config.policy().is_ok(), fits);
+    }
+}
