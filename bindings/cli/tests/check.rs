@@ -272,12 +272,11 @@ fn long_lines() {
     let limit = 64 << 20;
     let fits = long(limit - SOUND.len() + "Bearer sk-x".len());
     assert_eq!(fits.len(), limit);
-    let output = check(&[], format!("{fits}\n{fits} \n{SOUND}\n{fits}").into());
+    let output = check(&[], format!("{fits}\n{fits} \n{SOUND}").into());
     let answers = lines(&output);
     assert!(answers[0].contains(r#""key_mismatch""#), "at the limit");
     assert_eq!(answers[1], r#"{"error":"the line is longer than 64 MiB"}"#);
     assert_eq!(answers[2], ALLOWED);
-    assert_eq!(answers[3], answers[0], "at the limit, without a line feed");
     assert_eq!(output.status.code(), Some(1));
 }
 
