@@ -4,7 +4,9 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -300,14 +302,18 @@ fn order_is_kept() {
 fn it_can_be_talked_to() {
     let mut child = command(&[]).spawn().expect("it starts");
     let mut stdin = child.stdin.take().expect("a pipe");
-    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    let (sender, answers) = mpsc::channel();
+    thread::spawn(move || stdout.lines().try_for_each(|line| sender.send(line)));
     let (begin, end) = SOUND.split_at(40);
-    let mut line = String::new();
     write!(stdin, "{SOUND}\n{begin}").expect("it reads");
     for _ in 0..3 {
-        line.clear();
-        stdout.read_line(&mut line).expect("it answers");
-        assert_eq!(line.trim_end(), ALLOWED);
+        let answer = answers.recv_timeout(Duration::from_secs(30));
+        if answer.is_err() {
+            child.kill().expect("it is ours");
+        }
+        let answer = answer.expect("an answer in time");
+        assert_eq!(answer.expect("UTF-8"), ALLOWED);
         write!(stdin, "{end}\n{begin}").expect("it reads");
     }
     writeln!(stdin, "{end}").expect("it reads");
