@@ -158,23 +158,16 @@ impl fmt::Display for Complaint {
     }
 }
 
+/// Without the name: it may be a key that was put in the wrong place.
+const UNKNOWN: &str =
+    "unknown field; known are auth_mode, allow_lan_access, api_key, keys, sources and exempt";
+
 /// The name of a field, where it can be one of ours. `None` where it is longer than any.
 struct FieldName(Option<String<32>>);
 
 impl FieldName {
     fn as_str(&self) -> &str {
         self.0.as_deref().unwrap_or_default()
-    }
-}
-
-impl fmt::Display for FieldName {
-    /// Shows it where it looks like a name: a key may stand in the wrong place.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_name = |byte| matches!(byte, b'a'..=b'z' | b'_');
-        match self.as_str() {
-            name if !name.is_empty() && name.bytes().all(is_name) => f.write_str(name),
-            _ => f.write_str("(a name that is not shown, since it may be a key)"),
-        }
     }
 }
 
@@ -477,7 +470,7 @@ fn read_section<'de, A: MapAccess<'de>>(
             "sources" => Field::new("sources").read(&mut sources, map)?,
             "exempt" => Field::new("exempt").read(&mut exempt, map)?,
             "proxy" if !exact => Field::<ConfigBuf>::new("proxy").read(&mut proxy, map)?,
-            _ if exact => return Err(A::Error::custom(format_args!("unknown field {name}"))),
+            _ if exact => return Err(A::Error::custom(UNKNOWN)),
             _ => {
                 map.next_value::<IgnoredAny>()?;
                 continue;

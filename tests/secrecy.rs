@@ -228,3 +228,11 @@ proptest! {
         prop_assert!(!shows(&format!("{config:?} {config:#?} {:?}", config.0.policy()), &secret), "it is shown");
     }
 }
+
+#[test]
+fn a_field_that_is_not_known_is_not_named() {
+    let json = r#"{"auth_mode": "strict", "akeyoflettersalone": "api_key"}"#;
+    let error = serde_json::from_str::<keygate::ExactConfigBuf>(json).unwrap_err();
+    assert!(error.to_string().starts_with("unknown field; known are"));
+    assert!(!error.to_string().contains("letters"));
+}
