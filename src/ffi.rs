@@ -19,8 +19,8 @@ use zeroize::Zeroize;
 use crate::config::{Config, ConfigErrorKind, Exempt, Key, Source};
 use crate::decision::{Denial, Reason, Verdict};
 use crate::{
-    AuthMode, Decision, EffectiveMode, Evaluation, Explanation, Finding, Language, MAX_EXEMPT,
-    MAX_KEYS, MAX_SOURCES, Policy,
+    AuthMode, Decision, Evaluation, Explanation, Finding, Language, MAX_EXEMPT, MAX_KEYS,
+    MAX_SOURCES, Policy,
 };
 
 /// The number of this interface. It changes when a program compiled against an older header would
@@ -129,6 +129,75 @@ pub const KEYGATE_NO_EXEMPT: u32 = 4;
 pub const KEYGATE_SOURCE_BEARER: u32 = 1;
 /// keygate_decision.flags: "Bearer " was stripped from the deciding value.
 pub const KEYGATE_BEARER_STRIPPED: u32 = 1;
+
+/// Findings, one bit each; keygate_findings says what each one means. auto was resolved.
+pub const KEYGATE_FINDING_AUTO_RESOLVED: u32 = 0x1;
+/// The policy has no key.
+pub const KEYGATE_FINDING_NO_KEY_CONFIGURED: u32 = 0x2;
+/// A header that was not consulted holds a right key.
+pub const KEYGATE_FINDING_SHADOWED_MATCH: u32 = 0x4;
+/// A header that was not consulted holds something else.
+pub const KEYGATE_FINDING_SHADOWED_PRESENT: u32 = 0x8;
+/// The deciding name occurs again.
+pub const KEYGATE_FINDING_DUPLICATE_IGNORED: u32 = 0x10;
+/// Bearer without a space.
+pub const KEYGATE_FINDING_BEARER_NO_SPACE: u32 = 0x20;
+/// Bearer in another case.
+pub const KEYGATE_FINDING_BEARER_CASE: u32 = 0x40;
+/// More than one space, or a tab, after Bearer.
+pub const KEYGATE_FINDING_BEARER_EXTRA_SPACE: u32 = 0x80;
+/// Bearer twice.
+pub const KEYGATE_FINDING_BEARER_DOUBLED: u32 = 0x100;
+/// Bearer in a header that is not stripped of it.
+pub const KEYGATE_FINDING_BEARER_IN_KEY_HEADER: u32 = 0x200;
+/// Another scheme than Bearer.
+pub const KEYGATE_FINDING_OTHER_SCHEME: u32 = 0x400;
+/// The credential stands in quotes.
+pub const KEYGATE_FINDING_QUOTED: u32 = 0x800;
+/// The credential is a placeholder.
+pub const KEYGATE_FINDING_PLACEHOLDER: u32 = 0x1000;
+/// A key-like header that is not a source.
+pub const KEYGATE_FINDING_UNREAD_HEADER: u32 = 0x2000;
+/// A key in the query.
+pub const KEYGATE_FINDING_KEY_IN_QUERY: u32 = 0x4000;
+/// The credential is part of a key, or a key part of it.
+pub const KEYGATE_FINDING_TRUNCATED: u32 = 0x8000;
+/// An exempt path in strict mode.
+pub const KEYGATE_FINDING_HEALTH_IN_STRICT: u32 = 0x10000;
+/// Almost an exempt path.
+pub const KEYGATE_FINDING_HEALTH_NEAR_MISS: u32 = 0x20000;
+/// OPTIONS in another case.
+pub const KEYGATE_FINDING_OPTIONS_CASE: u32 = 0x40000;
+
+const _: () = {
+    let bits = [
+        KEYGATE_FINDING_AUTO_RESOLVED,
+        KEYGATE_FINDING_NO_KEY_CONFIGURED,
+        KEYGATE_FINDING_SHADOWED_MATCH,
+        KEYGATE_FINDING_SHADOWED_PRESENT,
+        KEYGATE_FINDING_DUPLICATE_IGNORED,
+        KEYGATE_FINDING_BEARER_NO_SPACE,
+        KEYGATE_FINDING_BEARER_CASE,
+        KEYGATE_FINDING_BEARER_EXTRA_SPACE,
+        KEYGATE_FINDING_BEARER_DOUBLED,
+        KEYGATE_FINDING_BEARER_IN_KEY_HEADER,
+        KEYGATE_FINDING_OTHER_SCHEME,
+        KEYGATE_FINDING_QUOTED,
+        KEYGATE_FINDING_PLACEHOLDER,
+        KEYGATE_FINDING_UNREAD_HEADER,
+        KEYGATE_FINDING_KEY_IN_QUERY,
+        KEYGATE_FINDING_TRUNCATED,
+        KEYGATE_FINDING_HEALTH_IN_STRICT,
+        KEYGATE_FINDING_HEALTH_NEAR_MISS,
+        KEYGATE_FINDING_OPTIONS_CASE,
+    ];
+    assert!(bits.len() == Finding::ALL.len());
+    let mut row = 0;
+    while row < bits.len() {
+        assert!(bits[row] == Finding::ALL[row].bit());
+        row += 1;
+    }
+};
 
 /// The size of a keygate_policy in words of 8 bytes.
 pub const KEYGATE_POLICY_WORDS: usize = 480;
@@ -386,6 +455,7 @@ impl Versioned for keygate_request {
 /// # Safety
 ///
 /// As many bytes as the struct says are readable at `pointer`.
+#[inline]
 unsafe fn read<T: Versioned>(pointer: *const T) -> Checked<T> {
     check(pointer, 1)?;
     // SAFETY: not NULL and aligned; every struct of a caller's has at least its size.
@@ -394,6 +464,18 @@ unsafe fn read<T: Versioned>(pointer: *const T) -> Checked<T> {
         // SAFETY: the caller says that it is this long.
         return Ok(unsafe { pointer.read() });
     }
+    // SAFETY: passed on to the caller.
+    unsafe { read_other(pointer, size) }
+}
+
+/// A struct of another version of the header.
+///
+/// # Safety
+///
+/// `size` bytes are readable at `pointer`, which is aligned.
+#[cold]
+#[inline(never)]
+unsafe fn read_other<T: Versioned>(pointer: *const T, size: usize) -> Checked<T> {
     if size < LEAST || size > isize::MAX.unsigned_abs() {
         return Err(KEYGATE_ERR_SIZE);
     }
@@ -424,74 +506,135 @@ unsafe fn policy<'a>(pointer: *const keygate_policy) -> Option<&'a Policy> {
     (mark == POLICY_MARK).then(|| unsafe { &(*stored).policy })
 }
 
-/// A decision's way out: set to deny before anything is read.
-struct Output(*mut keygate_decision);
+/// A decision's way out: set to deny before anything else is read.
+struct Output {
+    at: *mut keygate_decision,
+    /// What the caller's struct says of its size.
+    size: usize,
+}
+
+impl keygate_decision {
+    /// What is said where nothing could be decided.
+    const DENIAL: Self = Self {
+        size: size_of::<Self>(),
+        verdict: KEYGATE_DENY,
+        reason: KEYGATE_REASON_INVALID_CALL,
+        effective_mode: KEYGATE_MODE_STRICT,
+        source: -1,
+        key: -1,
+        flags: 0,
+        header: usize::MAX,
+    };
+}
 
 impl Output {
+    const NONE: Self = Self {
+        at: ptr::null_mut(),
+        size: 0,
+    };
+
+    /// Nothing where `pointer` is no good, or writing there would change the policy or the size of
+    /// the request.
+    ///
     /// # Safety
     ///
     /// `pointer` is NULL, or as many bytes as the struct says are writable there.
-    unsafe fn new(pointer: *mut keygate_decision) -> Option<Self> {
+    #[inline]
+    unsafe fn new(
+        pointer: *mut keygate_decision,
+        policy: *const keygate_policy,
+        request: *const keygate_request,
+    ) -> Option<Self> {
         if pointer.is_null() {
-            return Some(Self(pointer));
+            return Some(Self::NONE);
         }
         check(pointer, 1).ok()?;
         // SAFETY: not NULL and aligned; every struct of a caller's has at least its size.
         let size = unsafe { (&raw const (*pointer).size).read() };
-        if size < LEAST + size_of::<keygate_reason>() {
+        let output = Self { at: pointer, size };
+        if output.size < LEAST || output.overlaps(policy, size_of::<keygate_policy>()) {
             return None;
         }
-        let output = Self(pointer);
-        // SAFETY: as above.
-        unsafe { output.set(None) };
-        Some(output)
+        let unusable =
+            isize::try_from(output.size).is_err() || output.overlaps(request, size_of::<usize>());
+        // SAFETY: the caller's struct is at least as long as what is known of it.
+        unsafe { output.write(keygate_decision::DENIAL) };
+        (!unusable).then_some(output)
+    }
+
+    /// How much of the caller's struct is written.
+    fn known(&self) -> usize {
+        self.size.min(size_of::<keygate_decision>())
+    }
+
+    /// Whether writing changes any of `len` bytes.
+    fn overlaps<T>(&self, at: *const T, len: usize) -> bool {
+        overlap(self.at, self.known(), at, len)
     }
 
     /// # Safety
     ///
     /// As for `new`, and nothing borrowed from what it may overlap is used any more.
+    #[inline]
+    unsafe fn write(&self, decision: keygate_decision) {
+        let out = keygate_decision {
+            size: self.size,
+            ..decision
+        };
+        if self.size >= size_of::<keygate_decision>() {
+            // SAFETY: the caller's struct is at least as long, and aligned.
+            unsafe { self.at.write(out) };
+        } else if !self.at.is_null() {
+            // SAFETY: the caller's struct is as long as it says.
+            unsafe {
+                (&raw const out)
+                    .cast::<u8>()
+                    .copy_to(self.at.cast(), self.size);
+            };
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for `write`.
+    #[inline]
     unsafe fn set(&self, decision: Option<Decision>) -> keygate_verdict {
-        let reason = decision.map_or(Reason::InvalidCall, |decision| decision.reason());
-        let mode = decision.map_or(EffectiveMode::Strict, |decision| decision.effective_mode());
+        let Some(decision) = decision else {
+            return KEYGATE_DENY; // as `new` has written
+        };
         let index = |index: Option<usize>| {
             index
                 .and_then(|index| i32::try_from(index).ok())
                 .unwrap_or(-1)
         };
-        let verdict = match reason.verdict() {
+        let verdict = match decision.verdict() {
             Verdict::Allow => KEYGATE_ALLOW,
             Verdict::Deny => KEYGATE_DENY,
         };
-        if self.0.is_null() {
-            return verdict;
-        }
-        // SAFETY: `new` has looked at the size.
-        let size = unsafe { (&raw const (*self.0).size).read() };
         let out = keygate_decision {
-            size,
+            size: self.size,
             verdict,
-            reason: reason.code(),
-            effective_mode: mode as keygate_mode,
-            source: index(decision.and_then(|decision| decision.source_index())),
-            key: index(decision.and_then(|decision| decision.key_index())),
-            flags: match decision {
-                Some(decision) if decision.bearer_stripped() => KEYGATE_BEARER_STRIPPED,
-                _ => 0,
+            reason: decision.reason().code(),
+            effective_mode: decision.effective_mode() as keygate_mode,
+            source: index(decision.source_index()),
+            key: index(decision.key_index()),
+            flags: if decision.bearer_stripped() {
+                KEYGATE_BEARER_STRIPPED
+            } else {
+                0
             },
-            header: decision
-                .and_then(|decision| decision.header_index())
-                .unwrap_or(usize::MAX),
+            header: decision.header_index().unwrap_or(usize::MAX),
         };
-        let known = size.min(size_of::<keygate_decision>());
-        // SAFETY: the caller's struct has `size` bytes, ours as many as it has.
-        unsafe { ptr::copy_nonoverlapping((&raw const out).cast::<u8>(), self.0.cast(), known) };
+        // SAFETY: passed on to the caller.
+        unsafe { self.write(out) };
         verdict
     }
 }
 
+/// Whether two ranges share a byte.
 fn overlap<A, B>(a: *const A, a_len: usize, b: *const B, b_len: usize) -> bool {
     let (a, b) = (a.addr(), b.addr());
-    a < b.saturating_add(b_len) && b < a.saturating_add(a_len)
+    b.wrapping_sub(a) < a_len && b_len > 0 || a.wrapping_sub(b) < b_len && a_len > 0
 }
 
 fn mode(number: keygate_mode) -> Option<AuthMode> {
@@ -513,7 +656,7 @@ impl<'a> Iterator for Headers<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let header = self.0.next()?;
-        // SAFETY: `Request::read` makes this type only where the caller's word stands for both.
+        // SAFETY: the header stands in a caller's request, whose word stands for both.
         unsafe { Some((header.name.bytes().ok()?, header.value.bytes().ok()?)) }
     }
 }
@@ -524,18 +667,24 @@ struct Request<'a> {
     headers: &'a [keygate_header],
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// Nothing where a pointer or a length is bad, or `output` has overwritten the headers.
+    ///
     /// # Safety
     ///
     /// Everything the request points to is readable for as long as the result is used.
-    unsafe fn read(pointer: *const keygate_request) -> Checked<Self> {
+    #[inline]
+    unsafe fn of(request: &keygate_request, output: &Output) -> Option<Self> {
         // SAFETY: passed on to the caller.
         unsafe {
-            let request = read(pointer)?;
-            Ok(Self {
-                method: request.method.bytes()?,
-                target: request.target.bytes()?,
-                headers: array(request.headers, request.header_count)?,
+            let headers: &'a [_] = array(request.headers, request.header_count).ok()?;
+            if output.overlaps(headers.as_ptr(), size_of_val(headers)) {
+                return None;
+            }
+            Some(Self {
+                method: request.method.bytes().ok()?,
+                target: request.target.bytes().ok()?,
+                headers,
             })
         }
     }
@@ -545,15 +694,17 @@ impl Request<'_> {
 ///
 /// # Safety
 ///
-/// As for `policy` and `Request::read`.
+/// As for `policy` and `Request::of`.
+#[inline]
 unsafe fn decide(
-    policy_pointer: *const keygate_policy,
-    request: *const keygate_request,
+    policy: *const keygate_policy,
+    request: &keygate_request,
+    output: &Output,
 ) -> Option<Decision> {
     // SAFETY: passed on to the caller.
     unsafe {
-        let policy = policy(policy_pointer)?;
-        let request = Request::read(request).ok()?;
+        let policy = self::policy(policy)?;
+        let request = Request::of(request, output)?;
         let mut evaluation = policy.evaluate(request.method, request.target);
         let mut headers = Headers(request.headers.iter());
         while evaluation.is_open() && !headers.0.as_slice().is_empty() {
@@ -564,20 +715,49 @@ unsafe fn decide(
     }
 }
 
+/// Decides about a request of another version of the header, from a copy in this one's form.
+///
 /// # Safety
 ///
-/// As for `decide`.
+/// As for `keygate_decide`, and the request is aligned.
+#[cold]
+#[inline(never)]
+unsafe fn decide_other(
+    policy: *const keygate_policy,
+    request: *const keygate_request,
+    output: &Output,
+) -> keygate_verdict {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let size = (&raw const (*request).size).read();
+        match read_other(request, size) {
+            Ok(copy) if !output.overlaps(request, size) => {
+                let size = size_of::<keygate_request>();
+                keygate_decide(policy, &keygate_request { size, ..copy }, output.at)
+            }
+            _ => KEYGATE_DENY,
+        }
+    }
+}
+
+/// # Safety
+///
+/// As for `keygate_decide`.
 unsafe fn explain<'a>(
-    policy_pointer: *const keygate_policy,
+    policy: *const keygate_policy,
     request: *const keygate_request,
 ) -> Option<Explanation<'a>> {
     // SAFETY: passed on to the caller.
     unsafe {
-        let _ = decide(policy_pointer, request)?;
+        let mut decision = keygate_decision::DENIAL;
+        keygate_decide(policy, request, &raw mut decision);
+        if decision.reason == KEYGATE_REASON_INVALID_CALL {
+            return None;
+        }
         // Every header that can matter is sound, then; the list ends at the first that is not.
-        let request = Request::read(request).ok()?;
+        let request = Request::of(&read(request).ok()?, &Output::NONE)?;
         let headers = Headers(request.headers.iter());
-        Some(policy(policy_pointer)?.explain(request.method, request.target, headers))
+        Some(self::policy(policy)?.explain(request.method, request.target, headers))
     }
 }
 
@@ -643,7 +823,8 @@ pub unsafe extern "C" fn keygate_mode_parse(
 ///
 /// policy: size bytes of the caller's, normally sizeof(keygate_policy). It is zeroed first, so that
 /// it denies everything unless KEYGATE_OK is returned. To reload, make a second policy and swap.
-/// config: copied, keys included; nothing of it is needed afterwards. It must not overlap policy.
+/// config: copied, keys included; nothing of it is needed afterwards. Nothing of it may lie inside
+/// policy.
 ///
 /// Returns KEYGATE_OK or what is wrong with the config; keygate_status_text says it in words. A
 /// config without any key is not wrong: its policy denies whatever needs one.
@@ -673,43 +854,68 @@ unsafe fn policy_init(
         unsafe { ptr::write_bytes(policy.cast::<u8>(), 0, size) };
         return Err(KEYGATE_ERR_SIZE);
     }
-    // Before the storage is zeroed, since a config inside it would be too.
-    let overlaps = overlap(
-        policy,
-        size_of::<keygate_policy>(),
-        config,
-        size_of::<keygate_config>(),
-    );
     // SAFETY: aligned, and the caller says that it is long enough.
     unsafe { (*policy).opaque.zeroize() };
-    if overlaps {
-        return Err(KEYGATE_ERR_OVERLAP);
-    }
     // SAFETY: passed on to the caller.
-    let config = unsafe { read(config)? };
-    let auth_mode = mode(config.auth_mode).ok_or(KEYGATE_ERR_MODE)?;
-    let flag = |flag: u32| config.flags & flag != 0;
-    if config.flags & !(KEYGATE_ALLOW_LAN_ACCESS | KEYGATE_NO_SOURCES | KEYGATE_NO_EXEMPT) != 0
-        || flag(KEYGATE_NO_SOURCES) && config.source_count != 0
-        || flag(KEYGATE_NO_EXEMPT) && config.exempt_count != 0
-    {
-        return Err(KEYGATE_ERR_FLAGS);
+    let made = unsafe { fill(policy, config) };
+    if made.is_err() {
+        // SAFETY: as above.
+        unsafe { (*policy).opaque.zeroize() };
     }
-    // SAFETY: passed on to the caller. Each list is checked for its length before it is walked.
+    made
+}
+
+/// Makes a policy in zeroed storage, which the caller zeroes again where it fails.
+///
+/// # Safety
+///
+/// As for `keygate_policy_init`.
+unsafe fn fill(policy: *mut keygate_policy, config: *const keygate_config) -> Checked<()> {
+    let apart = |at: *const u8, len: usize| {
+        let overlaps = overlap(policy, size_of::<keygate_policy>(), at, len);
+        if overlaps {
+            Err(KEYGATE_ERR_OVERLAP)
+        } else {
+            Ok(())
+        }
+    };
+    let stored = policy.cast::<StoredPolicy>();
+    // SAFETY: passed on to the caller. What is read lies apart from the policy, and each list is
+    // checked for its length before it is walked.
     unsafe {
-        let api_key = config.api_key.bytes()?;
+        check(config, 1)?;
+        apart(config.cast(), size_of::<usize>())?;
+        let whole = (&raw const (*config).size).read();
+        apart(config.cast(), whole.min(size_of::<keygate_config>()))?;
+        let config = read(config)?;
+        let auth_mode = mode(config.auth_mode).ok_or(KEYGATE_ERR_MODE)?;
+        let flag = |flag: u32| config.flags & flag != 0;
+        if config.flags & !(KEYGATE_ALLOW_LAN_ACCESS | KEYGATE_NO_SOURCES | KEYGATE_NO_EXEMPT) != 0
+            || flag(KEYGATE_NO_SOURCES) && config.source_count != 0
+            || flag(KEYGATE_NO_EXEMPT) && config.exempt_count != 0
+        {
+            return Err(KEYGATE_ERR_FLAGS);
+        }
+        let text = |text: keygate_str| -> Checked<&[u8]> {
+            let bytes = text.bytes()?;
+            apart(bytes.as_ptr(), bytes.len())?;
+            Ok(bytes)
+        };
+        let api_key = text(config.api_key)?;
         let keys = list::<_, _, MAX_KEYS>(
             config.keys,
             config.key_count,
             ConfigErrorKind::TooManyKeys,
-            |key: &keygate_key| Ok(Key::new(key.secret.bytes()?).label(key.label.bytes()?)),
+            apart,
+            |key: &keygate_key| Ok(Key::new(text(key.secret)?).label(text(key.label)?)),
         )?;
         let sources = list::<_, _, MAX_SOURCES>(
             config.sources,
             config.source_count,
             ConfigErrorKind::TooManySources,
+            apart,
             |source: &keygate_source| {
-                let name = source.name.bytes()?;
+                let name = text(source.name)?;
                 match source.flags {
                     0 => Ok(Source::new(name)),
                     KEYGATE_SOURCE_BEARER => Ok(Source::bearer(name)),
@@ -721,20 +927,22 @@ unsafe fn policy_init(
             config.exempt,
             config.exempt_count,
             ConfigErrorKind::TooManyExempt,
-            |path: &keygate_str| Ok(Exempt::new(path.bytes()?)),
+            apart,
+            |path: &keygate_str| Ok(Exempt::new(text(*path)?)),
         )?;
-        let policy = policy.cast::<StoredPolicy>();
-        let made = Policy::new(&Config {
-            auth_mode,
-            allow_lan_access: flag(KEYGATE_ALLOW_LAN_ACCESS),
-            api_key: (!api_key.is_empty()).then_some(api_key),
-            keys: (!keys.is_empty()).then_some(&keys),
-            sources: (!sources.is_empty() || flag(KEYGATE_NO_SOURCES)).then_some(&sources),
-            exempt: (!exempt.is_empty() || flag(KEYGATE_NO_EXEMPT)).then_some(&exempt),
-        })
-        .map_err(|error| error.kind().code())?;
-        (&raw mut (*policy).policy).write(made);
-        (&raw mut (*policy).mark).write(POLICY_MARK);
+        (&raw mut (*stored).policy).write(Policy::empty());
+        (*stored)
+            .policy
+            .fill(&Config {
+                auth_mode,
+                allow_lan_access: flag(KEYGATE_ALLOW_LAN_ACCESS),
+                api_key: (!api_key.is_empty()).then_some(api_key),
+                keys: (!keys.is_empty()).then_some(&keys),
+                sources: (!sources.is_empty() || flag(KEYGATE_NO_SOURCES)).then_some(&sources),
+                exempt: (!exempt.is_empty() || flag(KEYGATE_NO_EXEMPT)).then_some(&exempt),
+            })
+            .map_err(|error| error.kind().code())?;
+        (&raw mut (*stored).mark).write(POLICY_MARK);
     }
     Ok(())
 }
@@ -748,14 +956,17 @@ unsafe fn list<'a, C: 'a, T, const N: usize>(
     items: *const C,
     len: usize,
     too_many: ConfigErrorKind,
+    apart: impl Fn(*const u8, usize) -> Checked<()>,
     convert: impl Fn(&'a C) -> Checked<T>,
 ) -> Checked<Vec<T, N>> {
     if len > N {
         return Err(too_many.code());
     }
-    let mut list = Vec::new();
     // SAFETY: passed on to the caller.
-    for item in unsafe { array(items, len)? } {
+    let items = unsafe { array(items, len)? };
+    apart(items.as_ptr().cast(), size_of_val(items))?;
+    let mut list = Vec::new();
+    for item in items {
         list.push(convert(item)?).map_err(|_| too_many.code())?;
     }
     Ok(list)
@@ -843,10 +1054,20 @@ pub unsafe extern "C" fn keygate_decide(
 ) -> keygate_verdict {
     // SAFETY: passed on to the caller. What `decide` borrows is no longer used when `out` is set.
     unsafe {
-        match Output::new(out) {
-            Some(output) => output.set(decide(policy, request)),
-            None => KEYGATE_DENY,
+        let Some(output) = Output::new(out, policy, request) else {
+            return KEYGATE_DENY;
+        };
+        if check(request, 1).is_err() {
+            return KEYGATE_DENY;
         }
+        let whole = size_of::<keygate_request>();
+        if (&raw const (*request).size).read() != whole {
+            return decide_other(policy, request, &output);
+        }
+        if output.overlaps(request, whole) {
+            return KEYGATE_DENY;
+        }
+        output.set(decide(policy, &*request, &output))
     }
 }
 
@@ -869,10 +1090,14 @@ pub unsafe extern "C" fn keygate_evaluation_begin(
         return;
     }
     let whole = size_of::<keygate_evaluation>();
+    let ours = size.min(whole);
+    if overlap(evaluation, ours, policy, size_of::<keygate_policy>()) {
+        return; // a policy is never written to, and its first words begin no evaluation
+    }
     // SAFETY: the caller says that it has this many bytes; the rest as passed on to the caller.
     unsafe {
-        ptr::write_bytes(evaluation.cast::<u8>(), 0, size.min(whole));
-        if size < whole || overlap(evaluation, whole, policy, size_of::<keygate_policy>()) {
+        ptr::write_bytes(evaluation.cast::<u8>(), 0, ours);
+        if size < whole {
             return;
         }
         let (Some(core), Ok(method), Ok(target)) =
@@ -950,16 +1175,20 @@ pub unsafe extern "C" fn keygate_evaluation_finish(
     evaluation: *mut keygate_evaluation,
     out: *mut keygate_decision,
 ) -> keygate_verdict {
-    // SAFETY: passed on to the caller. The evaluation is copied out before `out` is set.
+    // SAFETY: passed on to the caller. The evaluation is taken out before `out` is set.
     unsafe {
-        let Some(output) = Output::new(out) else {
+        let taken = self::evaluation(evaluation).map(|stored| {
+            stored.mark = 0;
+            (stored.policy, stored.evaluation.clone().finish())
+        });
+        let policy = taken.map_or(ptr::null(), |(policy, _)| policy);
+        let Some(output) = Output::new(out, policy, ptr::null()) else {
             return KEYGATE_DENY;
         };
-        let decision = self::evaluation(evaluation).map(|stored| {
-            stored.mark = 0;
-            stored.evaluation.clone().finish()
-        });
-        output.set(decision)
+        if output.overlaps(evaluation, size_of::<keygate_evaluation>()) {
+            return KEYGATE_DENY;
+        }
+        output.set(taken.map(|(_, decision)| decision))
     }
 }
 
@@ -1014,10 +1243,12 @@ impl fmt::Write for Buffer {
 /// names and lengths, and no byte of a key or of a credential.
 ///
 /// buffer: size bytes of the caller's; NULL is fine with size 0. As much as fits is written, always
-/// with a NUL at its end where size is not 0. It must overlap neither the policy nor the request.
+/// with a NUL at its end where size is not 0. NULL, or a size above PTRDIFF_MAX, counts as size 0.
+/// It must not overlap the policy: then nothing is written and 0 returned.
 ///
 /// Returns the length of the whole text in bytes without the NUL, like snprintf: what is below
-/// size was written whole. Lines end in '\n' but for the last.
+/// size was written whole. Lines end in '\n' but for the last. For a bad argument the text is that
+/// of KEYGATE_REASON_INVALID_CALL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn keygate_explain(
     policy: *const keygate_policy,
@@ -1064,9 +1295,9 @@ pub extern "C" fn keygate_finding_text(one_bit: u32) -> *const c_char {
 ///
 /// random: 16 bytes from the system's source of randomness.
 /// buffer: size bytes of the caller's, at least KEYGATE_GENERATED_KEY_SIZE (36). With less, it gets
-/// an empty text: half a key is none.
+/// an empty text: half a key is none. NULL is fine with size 0.
 ///
-/// Returns 35, the length of the key without the NUL, or 0 where random is NULL.
+/// Returns 35, the length of the key without the NUL, or 0 for a bad argument.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn keygate_generate_key(
     random: *const u8,
@@ -1074,6 +1305,9 @@ pub unsafe extern "C" fn keygate_generate_key(
     size: usize,
 ) -> usize {
     let mut to = Buffer::new(buffer, size);
+    if to.size != size {
+        return 0;
+    }
     // SAFETY: the caller says that 16 bytes are readable. They are copied before `buffer` is
     // written, which may be the same.
     unsafe {
