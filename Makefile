@@ -39,6 +39,46 @@ lib: ## Build target/capi/libkeygate.a and libkeygate.so
 $(TOOLS)/bin/cbindgen:
 	$(CARGO) install cbindgen --version $(CBINDGEN_VERSION) --locked --root $(TOOLS)
 
+# cbindgen's output with one-line comments on one line, groups of constants together and signs in parentheses.
+HEADER := include/keygate.h
 .PHONY: header
 header: $(TOOLS)/bin/cbindgen ## Write include/keygate.h anew from src/ffi.rs
-	$(TOOLS)/bin/cbindgen --quiet --config include/cbindgen.toml src/ffi.rs --output include/keygate.h
+	$(TOOLS)/bin/cbindgen --quiet --config include/cbindgen.toml src/ffi.rs --output $(HEADER)
+	perl -0pi -e 's{/\*\*\n *\* (.*)\n *\*/}{/** $$1 */}g; s/^(#define \w+ )(-\d+)$$/$$1($$2)/mg;' \
+		-e 's{^(#define (KEYGATE_[A-Z]+)\b.*)\n\n(?=/\*\* .* \*/\n#define \g2\B)}{$$1\n}mg;' \
+		-e 's{^(#define (KEYGATE_[A-Z]+)_.*)\n\n(?=/\*\* .* \*/\n#define \g2_)}{$$1\n}mg' $(HEADER)
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+VERSION := $(shell sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+SONAME := libkeygate.so.$(ABI)
+SHARED := $(SONAME).$(VERSION)
+CMAKEDIR := $(LIBDIR)/cmake/keygate
+FILL = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	-e 's|@VERSION@|$(VERSION)|' -e 's|@SHARED@|$(SHARED)|' -e 's|@SONAME@|$(SONAME)|' \
+	-e "s|@RELATIVE_INCLUDEDIR@|$$(realpath -m --relative-to=$(CMAKEDIR) $(INCLUDEDIR))|"
+INSTALLED = $(INCLUDEDIR)/keygate.h $(INCLUDEDIR)/keygate.hpp $(LIBDIR)/libkeygate.a $(LIBDIR)/$(SHARED) \
+	$(LIBDIR)/$(SONAME) $(LIBDIR)/libkeygate.so $(LIBDIR)/pkgconfig/keygate.pc \
+	$(CMAKEDIR)/keygateConfig.cmake $(CMAKEDIR)/keygateConfigVersion.cmake
+
+.PHONY: install
+install: lib ## Install header, libraries, keygate.pc and CMake config (PREFIX, LIBDIR, INCLUDEDIR, DESTDIR)
+	install -d $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(CMAKEDIR)
+	install -m 644 include/keygate.h bindings/c/keygate.hpp $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 $(CAPI)/libkeygate.a $(DESTDIR)$(LIBDIR)
+	install -m 755 $(CAPI)/libkeygate.so $(DESTDIR)$(LIBDIR)/$(SHARED)
+	ln -sf $(SHARED) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libkeygate.so
+	$(FILL) bindings/c/keygate.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/keygate.pc
+	$(FILL) bindings/c/keygateConfig.cmake.in >$(DESTDIR)$(CMAKEDIR)/keygateConfig.cmake
+	$(FILL) bindings/c/keygateConfigVersion.cmake.in >$(DESTDIR)$(CMAKEDIR)/keygateConfigVersion.cmake
+
+.PHONY: uninstall
+uninstall: ## Remove what `make install` with the same settings has installed
+	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+	-rmdir $(DESTDIR)$(CMAKEDIR)
+
+.PHONY: test-capi
+test-capi: lib ## Test the C interface: conformance, hostile callers, sanitizers, symbols, install
+	tests/c/run

@@ -1,462 +1,462 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * keygate: the API-key gate that every proxy can embed.
+ *
+ * It decides whether an HTTP request may pass, from its method, its target and its header fields.
+ * It does no I/O, allocates nothing, has no state of its own, and needs of the C library no more
+ * than memcpy, memset, memcmp, memmove and bcmp. What to do with the verdict is the caller's.
+ *
+ * EXAMPLE
+ *
+ *   #include <keygate.h>
+ *   #include <stdio.h>
+ *
+ *   #define STR(text) {text, sizeof(text) - 1}
+ *
+ *   static keygate_policy policy;
+ *
+ *   int main(void) {
+ *     keygate_config config;
+ *     keygate_config_init(&config, sizeof config);
+ *     config.auth_mode = KEYGATE_MODE_ALL_EXCEPT_HEALTH;
+ *     config.api_key = (keygate_str)STR("sk-example");
+ *     keygate_status status = keygate_policy_init(&policy, sizeof policy, &config);
+ *     if (status != KEYGATE_OK) {
+ *       fprintf(stderr, "bad configuration: %s\n", keygate_status_text(status));
+ *       return 2;
+ *     }
+ *     const keygate_header headers[] = {
+ *         {STR("Host"), STR("localhost")},
+ *         {STR("Authorization"), STR("Bearer sk-example")},
+ *     };
+ *     const keygate_request request = {sizeof request, STR("GET"), STR("/v1/models"), headers, 2};
+ *     keygate_decision decision = {.size = sizeof decision};
+ *     if (keygate_decide(&policy, &request, &decision)) {
+ *       puts("allow"); // forward it, without the headers that carry a credential
+ *     } else {         // answer it with status 401 and
+ *       printf("WWW-Authenticate: %s\n", keygate_denial_challenge(&decision));
+ *       printf("Content-Type: application/json\n\n%s\n", keygate_denial_body(&decision));
+ *     }
+ *     keygate_policy_wipe(&policy);
+ *     return 0;
+ *   }
+ *
+ *   cc example.c $(pkg-config --cflags --libs keygate)             # --static: see FILES below
+ *
+ * CONVENTIONS, true of every function
+ *
+ * Threads. A pointer to const may be used by any number of threads at once. What is not const
+ *   belongs to one thread during the call. There are no globals, so calls on different objects
+ *   never meet, in signal handlers and after fork neither.
+ * Pointers. Every one is checked: NULL, a wrong alignment, a length above PTRDIFF_MAX, an array
+ *   that runs past the end of the address space. None of them is followed; the call denies or
+ *   returns an error. With length 0 a pointer does not matter, and may be NULL. What cannot be
+ *   checked is owed by the caller: that memory of the stated length is there, that nobody changes
+ *   it during the call, and that size fields are set.
+ * Lifetime. Nothing is kept after a call but what its text says. Text that is returned is static
+ *   and ends in NUL, but for the keygate_str that lie in a policy.
+ * Effects. No call allocates, blocks, logs, panics, unwinds, longjmps or sets errno.
+ * Numbers. There are no C enums. A number that is not known is an error, and so is an unknown flag.
+ * Verdicts. A call that decides returns KEYGATE_ALLOW (1) or KEYGATE_DENY (0), never an error code:
+ *   whatever is wrong with its arguments is KEYGATE_DENY with KEYGATE_REASON_INVALID_CALL. Only
+ *   calls that set something up return a keygate_status: KEYGATE_OK (0) or a negative number.
+ * Outputs. They are set to deny, or to what is harmless, before anything else is read. An output
+ *   must not overlap an input. A keygate_decision over the request is a deny; over the policy it
+ *   is a deny that is returned and not written, since a policy is never written to.
+ * Sizes. keygate_config, keygate_request and keygate_decision begin with their size in bytes, as
+ *   sizeof gives it. They may grow in later versions. The shortest has its first field after size;
+ *   what a shorter one lacks counts as zero. A longer one than the library knows must be zero in
+ *   the rest, or it is an error. Of a keygate_decision only what is known is written, so begin
+ *   with a zeroed one. keygate_str, keygate_header, keygate_key and keygate_source do not grow.
+ * Secrets. No key and no credential, nor any part of one, is ever in a decision, a text, an
+ *   explanation or a status.
+ *
+ * RULES. The first that applies decides.
+ *
+ *   1 the method is OPTIONS, in every mode                                  allow  PREFLIGHT
+ *   2 the effective mode is off                                             allow  AUTH_OFF
+ *   3 the effective mode is all_except_health, the method is GET or HEAD,
+ *     and the path is an exempt path byte for byte                          allow  HEALTH
+ *   4 the policy has no key                                                 deny   NO_KEY_CONFIGURED
+ *   5 no header of any source is present                                    deny   CREDENTIAL_MISSING
+ *   6 the deciding value is empty or holds a byte outside SP, HTAB and
+ *     0x21 to 0x7E                                                          deny   CREDENTIAL_UNUSABLE
+ *   7 the credential equals a key                                           allow  KEY_MATCHED
+ *   8 otherwise                                                             deny   KEY_MISMATCH
+ *
+ * The effective mode is the configured one, but for auto: all_except_health with
+ *   KEYGATE_ALLOW_LAN_ACCESS and off without.
+ * The method is compared byte for byte: "options" is not OPTIONS.
+ * The path is what stands before the first '?' or '#' of the target. Nothing is normalised or
+ *   decoded: pass the bytes of the request line, and the same that your router sees.
+ * Sources are the header names that a credential is read from, in order of precedence: by default
+ *   authorization (Bearer), x-api-key, x-goog-api-key. Names compare without regard to ASCII case
+ *   and otherwise exactly.
+ * The deciding header is the first occurrence of the first source that is present at all, whatever
+ *   its value. A wrong, empty or garbled one is never rescued by another header, and a later
+ *   duplicate neither rescues nor spoils it.
+ * The credential is the deciding value without SP and HTAB around it. If its source has
+ *   KEYGATE_SOURCE_BEARER and it begins with exactly "Bearer " (this case, one space), that is
+ *   taken off once. Without it, the whole value is the credential.
+ * Comparing takes a time that depends on the length of what the client sent and on the number of
+ *   keys, and not on a byte of a key, its length, or which key matched.
+ *
+ * DENYING. Answer with status 401 and these headers, to HEAD without the body:
+ *   WWW-Authenticate: keygate_denial_challenge(&decision)
+ *   Content-Type: application/json
+ *   and the body keygate_denial_body(&decision).
+ *
+ * FORWARDING. Drop every header for which keygate_policy_carries_credential is true, whatever the
+ *   reason a request was allowed for. An allowed OPTIONS request has proved nothing.
+ *
+ * RELOADING. A policy is never changed. Make a second one, swap an atomic pointer to it, and wipe
+ *   the first when no call uses it any more. Where making it fails, keep the first and report why.
+ *
+ * FINDINGS of keygate_findings and keygate_explain. 0 always; 1 alone with it; 2 to 4 on a deny by
+ * rule 5 to 8 or an allow by rule 7; the others on a deny by rule 5 to 8.
+ *
+ *   bit name                  when, and what to do
+ *    0  auto_resolved         auth_mode is auto; the text says what it came to, and why
+ *    1  no_key_configured     rule 4 denied: set api_key
+ *    2  shadowed_match        a header that was not consulted holds a right key: correct or remove
+ *                             the deciding one
+ *    3  shadowed_present      a header that was not consulted holds something else: keep one
+ *    4  duplicate_ignored     the deciding name occurs again: send it once
+ *    5  bearer_no_space       "Bearer<key>": write "Bearer <key>"
+ *    6  bearer_case           "bearer <key>": write "Bearer"
+ *    7  bearer_extra_space    two spaces or more, or a tab, after Bearer: one space
+ *    8  bearer_doubled        "Bearer Bearer <key>": once
+ *    9  bearer_in_key_header  "Bearer <key>" in a source without KEYGATE_SOURCE_BEARER: the key alone
+ *   10  other_scheme          "Basic ...", "Token ..." and their kin: Bearer
+ *   11  quoted                the credential is wrapped in quotes: remove them
+ *   12  placeholder           an example never replaced, or a variable never expanded
+ *   13  unread_header         a key-like header that is no source: send the key in one that is
+ *   14  key_in_query          "?key=", "?api_key=" and their kin: send a header
+ *   15  truncated             the credential is the beginning of a key or begins with one, and they
+ *                             share 8 bytes or more: copy it whole
+ *   16  health_in_strict      an exempt path, but strict guards it too
+ *   17  health_near_miss      almost an exempt path, or one with a method that is not exempt
+ *   18  options_case          "options": methods are upper case
+ *
+ * FILES. Link libkeygate.so, or libkeygate.a alone: pkg-config --static names no other library.
+ *   A plugin that links the archive keeps its symbols to itself with -Wl,--exclude-libs,ALL.
+ */
+
 #ifndef KEYGATE_H
 #define KEYGATE_H
+
+/* Written by `make header` from src/ffi.rs and include/cbindgen.toml. Do not edit. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/*
- The number of this interface. It changes when a program compiled against an older header would
- no longer work.
+/** The version of this header; keygate_version() is that of the library. */
+#define KEYGATE_VERSION_MAJOR 0
+#define KEYGATE_VERSION_MINOR 1
+#define KEYGATE_VERSION_PATCH 0
+#define KEYGATE_VERSION "0.1.0"
+
+/**
+ * The number of this interface. It changes when a program compiled against an older header would
+ * no longer work.
  */
 #define KEYGATE_ABI_VERSION 1
 
-/*
- Done.
- */
+/** Done. */
 #define KEYGATE_OK 0
 
-/*
- A pointer that must not be NULL is NULL.
- */
-#define KEYGATE_ERR_NULL -1
+/** A pointer that must not be NULL is NULL. */
+#define KEYGATE_ERR_NULL (-1)
+/** A pointer is not aligned for what it points to. */
+#define KEYGATE_ERR_ALIGNMENT (-2)
 
-/*
- A pointer is not aligned for what it points to.
+/**
+ * A size is too small, or a struct is longer than this library knows and its unknown rest is not
+ * zero.
  */
-#define KEYGATE_ERR_ALIGNMENT -2
+#define KEYGATE_ERR_SIZE (-3)
+/** A length is greater than half the address space, or runs past the end of it. */
+#define KEYGATE_ERR_LENGTH (-4)
+/** The mode is none of the KEYGATE_MODE_ numbers, or its name is not known. */
+#define KEYGATE_ERR_MODE (-5)
+/** A flag is not known, or contradicts the rest. */
+#define KEYGATE_ERR_FLAGS (-6)
+/** The output overlaps the policy. */
+#define KEYGATE_ERR_OVERLAP (-7)
+/** api_key and keys are both given. */
+#define KEYGATE_ERR_API_KEY_AND_KEYS (-16)
+/** More than 8 keys. */
+#define KEYGATE_ERR_TOO_MANY_KEYS (-17)
+/** A key in keys is empty. */
+#define KEYGATE_ERR_KEY_EMPTY (-18)
+/** A key is longer than 256 bytes. */
+#define KEYGATE_ERR_KEY_TOO_LONG (-19)
+/** A key holds a byte that no header value can carry. */
+#define KEYGATE_ERR_KEY_BYTE (-20)
+/** A key starts or ends with a space or a tab. */
+#define KEYGATE_ERR_KEY_EDGE (-21)
+/** A label is longer than 32 bytes. */
+#define KEYGATE_ERR_LABEL_TOO_LONG (-22)
+/** More than 8 sources. */
+#define KEYGATE_ERR_TOO_MANY_SOURCES (-23)
+/** A source's name is longer than 32 bytes. */
+#define KEYGATE_ERR_SOURCE_TOO_LONG (-24)
+/** A source's name is empty or not an HTTP token. */
+#define KEYGATE_ERR_SOURCE_NOT_TOKEN (-25)
+/** A source's name stands twice. */
+#define KEYGATE_ERR_SOURCE_TWICE (-26)
+/** More than 8 exempt paths. */
+#define KEYGATE_ERR_TOO_MANY_EXEMPT (-27)
+/** An exempt path is longer than 64 bytes. */
+#define KEYGATE_ERR_EXEMPT_TOO_LONG (-28)
+/** An exempt path does not start with '/'. */
+#define KEYGATE_ERR_EXEMPT_NO_SLASH (-29)
+/** An exempt path holds '?' or '#'. */
+#define KEYGATE_ERR_EXEMPT_NOT_PATH (-30)
 
-/*
- A size is too small, or a struct is longer than this library knows and its unknown rest is not
- zero.
- */
-#define KEYGATE_ERR_SIZE -3
-
-/*
- A length is greater than half the address space, or runs past the end of it.
- */
-#define KEYGATE_ERR_LENGTH -4
-
-/*
- The mode is none of the KEYGATE_MODE_ numbers, or its name is not known.
- */
-#define KEYGATE_ERR_MODE -5
-
-/*
- A flag is not known, or contradicts the rest.
- */
-#define KEYGATE_ERR_FLAGS -6
-
-/*
- The output overlaps the policy.
- */
-#define KEYGATE_ERR_OVERLAP -7
-
-/*
- api_key and keys are both given.
- */
-#define KEYGATE_ERR_API_KEY_AND_KEYS -16
-
-/*
- More than 8 keys.
- */
-#define KEYGATE_ERR_TOO_MANY_KEYS -17
-
-/*
- A key in keys is empty.
- */
-#define KEYGATE_ERR_KEY_EMPTY -18
-
-/*
- A key is longer than 256 bytes.
- */
-#define KEYGATE_ERR_KEY_TOO_LONG -19
-
-/*
- A key holds a byte that no header value can carry.
- */
-#define KEYGATE_ERR_KEY_BYTE -20
-
-/*
- A key starts or ends with a space or a tab.
- */
-#define KEYGATE_ERR_KEY_EDGE -21
-
-/*
- A label is longer than 32 bytes.
- */
-#define KEYGATE_ERR_LABEL_TOO_LONG -22
-
-/*
- More than 8 sources.
- */
-#define KEYGATE_ERR_TOO_MANY_SOURCES -23
-
-/*
- A source's name is longer than 32 bytes.
- */
-#define KEYGATE_ERR_SOURCE_TOO_LONG -24
-
-/*
- A source's name is empty or not an HTTP token.
- */
-#define KEYGATE_ERR_SOURCE_NOT_TOKEN -25
-
-/*
- A source's name stands twice.
- */
-#define KEYGATE_ERR_SOURCE_TWICE -26
-
-/*
- More than 8 exempt paths.
- */
-#define KEYGATE_ERR_TOO_MANY_EXEMPT -27
-
-/*
- An exempt path is longer than 64 bytes.
- */
-#define KEYGATE_ERR_EXEMPT_TOO_LONG -28
-
-/*
- An exempt path does not start with '/'.
- */
-#define KEYGATE_ERR_EXEMPT_NO_SLASH -29
-
-/*
- An exempt path holds '?' or '#'.
- */
-#define KEYGATE_ERR_EXEMPT_NOT_PATH -30
-
-/*
- "strict": every request but OPTIONS needs a key, the exempt paths included. A zeroed mode is
- this one.
+/**
+ * "strict": every request but OPTIONS needs a key, the exempt paths included. A zeroed mode is
+ * this one.
  */
 #define KEYGATE_MODE_STRICT 0
-
-/*
- "off": no request needs a key.
- */
+/** "off": no request needs a key. */
 #define KEYGATE_MODE_OFF 1
-
-/*
- "all_except_health": every request needs a key but OPTIONS, and GET or HEAD of an exempt path.
- */
+/** "all_except_health": every request needs a key but OPTIONS, and GET or HEAD of an exempt path. */
 #define KEYGATE_MODE_ALL_EXCEPT_HEALTH 2
-
-/*
- "auto": all_except_health with KEYGATE_ALLOW_LAN_ACCESS, off without. Never an effective mode.
- */
+/** "auto": all_except_health with KEYGATE_ALLOW_LAN_ACCESS, off without. Never an effective mode. */
 #define KEYGATE_MODE_AUTO 3
 
-/*
- Answer the request with 401.
- */
+/** Answer the request with 401. */
 #define KEYGATE_DENY 0
 
-/*
- Let the request pass.
- */
+/** Let the request pass. */
 #define KEYGATE_ALLOW 1
 
-/*
- Allow: the effective mode is off.
- */
+/** Allow: the effective mode is off. */
 #define KEYGATE_REASON_AUTH_OFF 1
-
-/*
- Allow: the method is OPTIONS (a CORS preflight). The request has proved nothing.
- */
+/** Allow: the method is OPTIONS (a CORS preflight). The request has proved nothing. */
 #define KEYGATE_REASON_PREFLIGHT 2
-
-/*
- Allow: GET or HEAD of an exempt path in all_except_health.
- */
+/** Allow: GET or HEAD of an exempt path in all_except_health. */
 #define KEYGATE_REASON_HEALTH 3
-
-/*
- Allow: the credential equals a key.
- */
+/** Allow: the credential equals a key. */
 #define KEYGATE_REASON_KEY_MATCHED 4
-
-/*
- Deny: the policy has no key.
- */
+/** Deny: the policy has no key. */
 #define KEYGATE_REASON_NO_KEY_CONFIGURED 16
-
-/*
- Deny: no header of any source is present.
- */
+/** Deny: no header of any source is present. */
 #define KEYGATE_REASON_CREDENTIAL_MISSING 17
-
-/*
- Deny: the deciding value is empty, or holds a byte outside SP, HTAB and 0x21 to 0x7E.
- */
+/** Deny: the deciding value is empty, or holds a byte outside SP, HTAB and 0x21 to 0x7E. */
 #define KEYGATE_REASON_CREDENTIAL_UNUSABLE 18
-
-/*
- Deny: the credential equals no key.
- */
+/** Deny: the credential equals no key. */
 #define KEYGATE_REASON_KEY_MISMATCH 19
 
-/*
- Deny: an argument of the call was bad, the policy zeroed, wiped or never made, or the
- evaluation never begun or already finished.
+/**
+ * Deny: an argument of the call was bad, the policy zeroed, wiped or never made, or the
+ * evaluation never begun or already finished.
  */
 #define KEYGATE_REASON_INVALID_CALL 32
 
-/*
- keygate_config.flags: what auto comes to; other modes take no notice of it.
- */
+/** keygate_config.flags: what auto comes to; other modes take no notice of it. */
 #define KEYGATE_ALLOW_LAN_ACCESS 1
 
-/*
- keygate_config.flags: no header is read. source_count must then be 0.
- */
+/** keygate_config.flags: no header is read. source_count must then be 0. */
 #define KEYGATE_NO_SOURCES 2
-
-/*
- keygate_config.flags: no path is exempt. exempt_count must then be 0.
- */
+/** keygate_config.flags: no path is exempt. exempt_count must then be 0. */
 #define KEYGATE_NO_EXEMPT 4
 
-/*
- keygate_source.flags: a leading "Bearer " (this case, one space) is not part of the credential.
- */
+/** keygate_source.flags: a leading "Bearer " (this case, one space) is not part of the credential. */
 #define KEYGATE_SOURCE_BEARER 1
 
-/*
- keygate_decision.flags: "Bearer " was stripped from the deciding value.
- */
+/** keygate_decision.flags: "Bearer " was stripped from the deciding value. */
 #define KEYGATE_BEARER_STRIPPED 1
 
-/*
- The size of a keygate_policy in words of 8 bytes.
- */
+/** Findings, one bit each; keygate_findings says what each one means. auto was resolved. */
+#define KEYGATE_FINDING_AUTO_RESOLVED 1
+/** The policy has no key. */
+#define KEYGATE_FINDING_NO_KEY_CONFIGURED 2
+/** A header that was not consulted holds a right key. */
+#define KEYGATE_FINDING_SHADOWED_MATCH 4
+/** A header that was not consulted holds something else. */
+#define KEYGATE_FINDING_SHADOWED_PRESENT 8
+/** The deciding name occurs again. */
+#define KEYGATE_FINDING_DUPLICATE_IGNORED 16
+/** Bearer without a space. */
+#define KEYGATE_FINDING_BEARER_NO_SPACE 32
+/** Bearer in another case. */
+#define KEYGATE_FINDING_BEARER_CASE 64
+/** More than one space, or a tab, after Bearer. */
+#define KEYGATE_FINDING_BEARER_EXTRA_SPACE 128
+/** Bearer twice. */
+#define KEYGATE_FINDING_BEARER_DOUBLED 256
+/** Bearer in a header that is not stripped of it. */
+#define KEYGATE_FINDING_BEARER_IN_KEY_HEADER 512
+/** Another scheme than Bearer. */
+#define KEYGATE_FINDING_OTHER_SCHEME 1024
+/** The credential stands in quotes. */
+#define KEYGATE_FINDING_QUOTED 2048
+/** The credential is a placeholder. */
+#define KEYGATE_FINDING_PLACEHOLDER 4096
+/** A key-like header that is not a source. */
+#define KEYGATE_FINDING_UNREAD_HEADER 8192
+/** A key in the query. */
+#define KEYGATE_FINDING_KEY_IN_QUERY 16384
+/** The credential is part of a key, or a key part of it. */
+#define KEYGATE_FINDING_TRUNCATED 32768
+/** An exempt path in strict mode. */
+#define KEYGATE_FINDING_HEALTH_IN_STRICT 65536
+/** Almost an exempt path. */
+#define KEYGATE_FINDING_HEALTH_NEAR_MISS 131072
+/** OPTIONS in another case. */
+#define KEYGATE_FINDING_OPTIONS_CASE 262144
+
+/** The size of a keygate_policy in words of 8 bytes. */
 #define KEYGATE_POLICY_WORDS 480
 
-/*
- The size of a keygate_evaluation in words of 8 bytes.
- */
+/** The size of a keygate_evaluation in words of 8 bytes. */
 #define KEYGATE_EVALUATION_WORDS 16
 
-/*
- The size of the buffer that keygate_generate_key needs, in bytes with the NUL.
- */
+/** The size of the buffer that keygate_generate_key needs, in bytes with the NUL. */
 #define KEYGATE_GENERATED_KEY_SIZE 36
 
-/*
- How requests are guarded: a KEYGATE_MODE_ number.
- */
+/** How requests are guarded: a KEYGATE_MODE_ number. */
 typedef int32_t keygate_mode;
 
-/*
- Bytes that somebody else owns. With len 0, ptr is not looked at. No NUL is needed at the end,
- and none ends it. The layout is frozen.
+/**
+ * Bytes that somebody else owns. With len 0, ptr is not looked at. No NUL is needed at the end,
+ * and none ends it. The layout is frozen.
  */
 typedef struct keygate_str {
-  /*
-   The first byte.
-   */
+  /** The first byte. */
   const char *ptr;
-  /*
-   How many bytes.
-   */
+  /** How many bytes. */
   size_t len;
 } keygate_str;
 
-/*
- A key that clients may present.
- */
+/** A key that clients may present. */
 typedef struct keygate_key {
-  /*
-   1 to 256 bytes of SP, HTAB and 0x21 to 0x7E, neither starting nor ending with SP or HTAB.
-   */
+  /** 1 to 256 bytes of SP, HTAB and 0x21 to 0x7E, neither starting nor ending with SP or HTAB. */
   struct keygate_str secret;
-  /*
-   0 to 32 bytes that name the key in logs.
-   */
+  /** 0 to 32 bytes that name the key in logs. */
   struct keygate_str label;
 } keygate_key;
 
-/*
- A header that a credential is read from.
- */
+/** A header that a credential is read from. */
 typedef struct keygate_source {
-  /*
-   An HTTP token of 1 to 32 bytes, in any case.
-   */
+  /** An HTTP token of 1 to 32 bytes, in any case. */
   struct keygate_str name;
-  /*
-   0 or KEYGATE_SOURCE_BEARER.
-   */
+  /** 0 or KEYGATE_SOURCE_BEARER. */
   uint32_t flags;
 } keygate_source;
 
-/*
- What a policy is made from. Begin with keygate_config_init, then set what differs. Nothing it
- points to is needed once keygate_policy_init has returned.
+/**
+ * What a policy is made from. Begin with keygate_config_init, then set what differs. Nothing it
+ * points to is needed once keygate_policy_init has returned.
  */
 typedef struct keygate_config {
-  /*
-   The size of this struct in bytes, as the caller's header has it.
-   */
+  /** The size of this struct in bytes, as the caller's header has it. */
   size_t size;
-  /*
-   A KEYGATE_MODE_ number.
-   */
+  /** A KEYGATE_MODE_ number. */
   keygate_mode auth_mode;
-  /*
-   KEYGATE_ALLOW_LAN_ACCESS, KEYGATE_NO_SOURCES, KEYGATE_NO_EXEMPT.
-   */
+  /** KEYGATE_ALLOW_LAN_ACCESS, KEYGATE_NO_SOURCES, KEYGATE_NO_EXEMPT. */
   uint32_t flags;
-  /*
-   The one key, without a label. Empty: no key, unless keys has some. Without any key, whatever
-   needs one is denied.
+  /**
+   * The one key, without a label. Empty: no key, unless keys has some. Without any key, whatever
+   * needs one is denied.
    */
   struct keygate_str api_key;
-  /*
-   Up to 8 keys instead of api_key, so that one can be retired after the next is in use.
-   */
+  /** Up to 8 keys instead of api_key, so that one can be retired after the next is in use. */
   const struct keygate_key *keys;
-  /*
-   How many.
-   */
+  /** How many. */
   size_t key_count;
-  /*
-   Up to 8 sources in order of precedence. None: authorization (Bearer), x-api-key and
-   x-goog-api-key.
+  /**
+   * Up to 8 sources in order of precedence. None: authorization (Bearer), x-api-key and
+   * x-goog-api-key.
    */
   const struct keygate_source *sources;
-  /*
-   How many.
-   */
+  /** How many. */
   size_t source_count;
-  /*
-   Up to 8 paths of 1 to 64 bytes that start with '/' and hold neither '?' nor '#'. None:
-   "/healthz".
+  /**
+   * Up to 8 paths of 1 to 64 bytes that start with '/' and hold neither '?' nor '#'. None:
+   * "/healthz".
    */
   const struct keygate_str *exempt;
-  /*
-   How many.
-   */
+  /** How many. */
   size_t exempt_count;
 } keygate_config;
 
-/*
- The library's result of setting something up: KEYGATE_OK, or a negative KEYGATE_ERR_ number.
- */
+/** The library's result of setting something up: KEYGATE_OK, or a negative KEYGATE_ERR_ number. */
 typedef int32_t keygate_status;
 
-/*
- Storage for a policy, anywhere the caller likes: static, on the stack, in a pool. It holds no
- pointers into itself and may be copied with memcpy; each copy holds the keys and is wiped by
- itself. A zeroed one denies everything.
+/**
+ * Storage for a policy, anywhere the caller likes: static, on the stack, in a pool. It holds no
+ * pointers into itself and may be copied with memcpy; each copy holds the keys and is wiped by
+ * itself. A zeroed one denies everything.
  */
 typedef struct keygate_policy {
-  /*
-   Not to be touched.
-   */
+  /** Not to be touched. */
   uint64_t opaque[KEYGATE_POLICY_WORDS];
 } keygate_policy;
 
-/*
- KEYGATE_ALLOW or KEYGATE_DENY, and never anything else.
- */
+/** KEYGATE_ALLOW or KEYGATE_DENY, and never anything else. */
 typedef int32_t keygate_verdict;
 
-/*
- A header field as received: the name in any case, the value with or without white space around
- it. The layout is frozen: four words, the same as phr_header, envoy_http_header and their kin.
+/**
+ * A header field as received: the name in any case, the value with or without white space around
+ * it. The layout is frozen: four words, the same as phr_header, envoy_http_header and their kin.
  */
 typedef struct keygate_header {
-  /*
-   The field name.
-   */
+  /** The field name. */
   struct keygate_str name;
-  /*
-   The field value.
-   */
+  /** The field value. */
   struct keygate_str value;
 } keygate_header;
 
-/*
- A request.
- */
+/** A request. */
 typedef struct keygate_request {
-  /*
-   The size of this struct in bytes, as the caller's header has it.
-   */
+  /** The size of this struct in bytes, as the caller's header has it. */
   size_t size;
-  /*
-   The method as on the request line.
-   */
+  /** The method as on the request line. */
   struct keygate_str method;
-  /*
-   The request target as received: neither normalised nor percent-decoded, with its query.
-   */
+  /** The request target as received: neither normalised nor percent-decoded, with its query. */
   struct keygate_str target;
-  /*
-   The header fields in the order received.
-   */
+  /** The header fields in the order received. */
   const struct keygate_header *headers;
-  /*
-   How many; there is no limit.
-   */
+  /** How many; there is no limit. */
   size_t header_count;
 } keygate_request;
 
-/*
- Which rule decided: a KEYGATE_REASON_ number.
- */
+/** Which rule decided: a KEYGATE_REASON_ number. */
 typedef int32_t keygate_reason;
 
-/*
- What was decided and why. It holds no byte of a key or of a credential.
- */
+/** What was decided and why. It holds no byte of a key or of a credential. */
 typedef struct keygate_decision {
-  /*
-   The size of this struct in bytes, as the caller's header has it. Set by the caller; no more
-   than this is written.
+  /**
+   * The size of this struct in bytes, as the caller's header has it. Set by the caller; no more
+   * than this is written.
    */
   size_t size;
-  /*
-   KEYGATE_ALLOW or KEYGATE_DENY.
-   */
+  /** KEYGATE_ALLOW or KEYGATE_DENY. */
   keygate_verdict verdict;
-  /*
-   A KEYGATE_REASON_ number.
-   */
+  /** A KEYGATE_REASON_ number. */
   keygate_reason reason;
-  /*
-   The mode in force, auto being resolved; KEYGATE_MODE_STRICT with
-   KEYGATE_REASON_INVALID_CALL.
+  /**
+   * The mode in force, auto being resolved; KEYGATE_MODE_STRICT with
+   * KEYGATE_REASON_INVALID_CALL.
    */
   keygate_mode effective_mode;
-  /*
-   The index of the source that the deciding header belongs to, or -1 where no header decided.
-   */
+  /** The index of the source that the deciding header belongs to, or -1 where no header decided. */
   int32_t source;
-  /*
-   The lowest index of a key that matched, or -1.
-   */
+  /** The lowest index of a key that matched, or -1. */
   int32_t key;
-  /*
-   0 or KEYGATE_BEARER_STRIPPED.
-   */
+  /** 0 or KEYGATE_BEARER_STRIPPED. */
   uint32_t flags;
-  /*
-   The index of the deciding header among those of the request or those pushed, or SIZE_MAX.
-   */
+  /** The index of the deciding header among those of the request or those pushed, or SIZE_MAX. */
   size_t header;
 } keygate_decision;
 
-/*
- Storage for a decision under way. A zeroed one denies. It belongs to one thread at a time.
- */
+/** Storage for a decision under way. A zeroed one denies. It belongs to one thread at a time. */
 typedef struct keygate_evaluation {
-  /*
-   Not to be touched.
-   */
+  /** Not to be touched. */
   uint64_t opaque[KEYGATE_EVALUATION_WORDS];
 } keygate_evaluation;
 
@@ -464,110 +464,107 @@ typedef struct keygate_evaluation {
 extern "C" {
 #endif // __cplusplus
 
-/*
- The number of the interface that the library has: compare it with KEYGATE_ABI_VERSION. Any
- thread, any time.
+/**
+ * The number of the interface that the library has: compare it with KEYGATE_ABI_VERSION. Any
+ * thread, any time.
  */
 uint32_t keygate_abi_version(void);
 
-/*
- The version of the library, "1.2.3" for example. Static.
- */
+/** The version of the library, "1.2.3" for example. Static. */
 const char *keygate_version(void);
 
-/*
- Sets a config to its defaults: strict, no key, the default sources and exempt path.
-
- config: size bytes of the caller's, normally sizeof(keygate_config). NULL, misaligned or shorter
- than a size_t: nothing is done.
+/**
+ * Sets a config to its defaults: strict, no key, the default sources and exempt path.
+ *
+ * config: size bytes of the caller's, normally sizeof(keygate_config). NULL, misaligned or shorter
+ * than a size_t: nothing is done.
  */
 void keygate_config_init(struct keygate_config *config, size_t size);
 
-/*
- Reads a mode's name: "off", "strict", "all_except_health" or "auto", in lower case.
-
- out: set to KEYGATE_MODE_STRICT first, and to the mode where the name is known.
-
- Returns KEYGATE_OK; KEYGATE_ERR_MODE for any other name; KEYGATE_ERR_NULL,
- KEYGATE_ERR_ALIGNMENT or KEYGATE_ERR_LENGTH for a bad argument.
+/**
+ * Reads a mode's name: "off", "strict", "all_except_health" or "auto", in lower case.
+ *
+ * out: set to KEYGATE_MODE_STRICT first, and to the mode where the name is known.
+ *
+ * Returns KEYGATE_OK; KEYGATE_ERR_MODE for any other name; KEYGATE_ERR_NULL,
+ * KEYGATE_ERR_ALIGNMENT or KEYGATE_ERR_LENGTH for a bad argument.
  */
 keygate_status keygate_mode_parse(struct keygate_str text, keygate_mode *out);
 
-/*
- Makes a policy of a config.
-
- policy: size bytes of the caller's, normally sizeof(keygate_policy). It is zeroed first, so that
- it denies everything unless KEYGATE_OK is returned. To reload, make a second policy and swap.
- config: copied, keys included; nothing of it is needed afterwards. It must not overlap policy.
-
- Returns KEYGATE_OK or what is wrong with the config; keygate_status_text says it in words. A
- config without any key is not wrong: its policy denies whatever needs one.
-
- No other thread may use the policy until this has returned.
+/**
+ * Makes a policy of a config.
+ *
+ * policy: size bytes of the caller's, normally sizeof(keygate_policy). It is zeroed first, so that
+ * it denies everything unless KEYGATE_OK is returned. To reload, make a second policy and swap.
+ * config: copied, keys included; nothing of it is needed afterwards. Nothing of it may lie inside
+ * policy.
+ *
+ * Returns KEYGATE_OK or what is wrong with the config; keygate_status_text says it in words. A
+ * config without any key is not wrong: its policy denies whatever needs one.
+ *
+ * No other thread may use the policy until this has returned.
  */
 keygate_status keygate_policy_init(struct keygate_policy *policy,
                                    size_t size,
                                    const struct keygate_config *config);
 
-/*
- Wipes a policy, keys and all, so that it denies everything afterwards. NULL is fine, and so is a
- policy that was never made or is wiped already.
-
- No other thread may use the policy at the same time.
+/**
+ * Wipes a policy, keys and all, so that it denies everything afterwards. NULL is fine, and so is a
+ * policy that was never made or is wiped already.
+ *
+ * No other thread may use the policy at the same time.
  */
 void keygate_policy_wipe(struct keygate_policy *policy);
 
-/*
- How many headers the policy wants. 0 for a bad policy.
- */
+/** How many headers the policy wants. 0 for a bad policy. */
 size_t keygate_policy_source_count(const struct keygate_policy *policy);
 
-/*
- The name of a header that the policy wants, in lower case and order of precedence. A host with a
- header map may pass only these headers, every occurrence in the order received; the verdict is
- the same.
-
- The text lies inside the policy and lives as long. {NULL, 0} for a bad policy or an index
- beyond the last.
+/**
+ * The name of a header that the policy wants, in lower case and order of precedence. A host with a
+ * header map may pass only these headers, every occurrence in the order received; the verdict is
+ * the same.
+ *
+ * The text lies inside the policy and lives as long. {NULL, 0} for a bad policy or an index
+ * beyond the last.
  */
 struct keygate_str keygate_policy_source_name(const struct keygate_policy *policy, size_t index);
 
-/*
- The label of a key.
-
- The text lies inside the policy and lives as long. {NULL, 0} for a bad policy, an index beyond
- the last, or a key without a label.
+/**
+ * The label of a key.
+ *
+ * The text lies inside the policy and lives as long. {NULL, 0} for a bad policy, an index beyond
+ * the last, or a key without a label.
  */
 struct keygate_str keygate_policy_key_label(const struct keygate_policy *policy, size_t index);
 
-/*
- Whether a header of this name may carry a credential, and so must be dropped before a request is
- forwarded: the sources, and their spellings with '_' or '.' for '-'. True for a bad argument.
+/**
+ * Whether a header of this name may carry a credential, and so must be dropped before a request is
+ * forwarded: the sources, and their spellings with '_' or '.' for '-'. True for a bad argument.
  */
 bool keygate_policy_carries_credential(const struct keygate_policy *policy,
                                        struct keygate_str header_name);
 
-/*
- Decides about a request: keygate_evaluation_begin, a push of each header and a finish, in one
- call. Headers after the one that settles the verdict are not looked at.
-
- out: NULL, or a decision whose size is set; it is set to deny before anything else is read.
-
- Returns KEYGATE_ALLOW (1) or KEYGATE_DENY (0) and nothing else. Any bad argument, an unusable
- policy included, is a deny with KEYGATE_REASON_INVALID_CALL.
+/**
+ * Decides about a request: keygate_evaluation_begin, a push of each header and a finish, in one
+ * call. Headers after the one that settles the verdict are not looked at.
+ *
+ * out: NULL, or a decision whose size is set; it is set to deny before anything else is read.
+ *
+ * Returns KEYGATE_ALLOW (1) or KEYGATE_DENY (0) and nothing else. Any bad argument, an unusable
+ * policy included, is a deny with KEYGATE_REASON_INVALID_CALL.
  */
 keygate_verdict keygate_decide(const struct keygate_policy *policy,
                                const struct keygate_request *request,
                                struct keygate_decision *out);
 
-/*
- Begins a decision that is fed one header at a time.
-
- evaluation: size bytes of the caller's, normally sizeof(keygate_evaluation).
- policy: kept until keygate_evaluation_finish; it must stay as it is for so long.
- method, target: judged at once and not kept.
-
- A bad argument shows in keygate_evaluation_finish, which then denies.
+/**
+ * Begins a decision that is fed one header at a time.
+ *
+ * evaluation: size bytes of the caller's, normally sizeof(keygate_evaluation).
+ * policy: kept until keygate_evaluation_finish; it must stay as it is for so long.
+ * method, target: judged at once and not kept.
+ *
+ * A bad argument shows in keygate_evaluation_finish, which then denies.
  */
 void keygate_evaluation_begin(struct keygate_evaluation *evaluation,
                               size_t size,
@@ -575,97 +572,87 @@ void keygate_evaluation_begin(struct keygate_evaluation *evaluation,
                               struct keygate_str method,
                               struct keygate_str target);
 
-/*
- Takes the next header, in the order received. Nothing of it is kept, so one small buffer serves
- for all of them.
-
- Returns false where nothing that follows can change the verdict; the rest may be left out then,
- and pushing it does no harm. A bad argument returns false too and makes
- keygate_evaluation_finish deny.
+/**
+ * Takes the next header, in the order received. Nothing of it is kept, so one small buffer serves
+ * for all of them.
+ *
+ * Returns false where nothing that follows can change the verdict; the rest may be left out then,
+ * and pushing it does no harm. A bad argument returns false too and makes
+ * keygate_evaluation_finish deny.
  */
 bool keygate_evaluation_push(struct keygate_evaluation *evaluation,
                              struct keygate_str name,
                              struct keygate_str value);
 
-/*
- Ends an evaluation: the decision about the headers pushed so far. The evaluation must be begun
- anew before it is used again; until then it denies.
-
- out: NULL, or a decision whose size is set. It must not overlap the evaluation.
-
- Returns KEYGATE_ALLOW (1) or KEYGATE_DENY (0) and nothing else.
+/**
+ * Ends an evaluation: the decision about the headers pushed so far. The evaluation must be begun
+ * anew before it is used again; until then it denies.
+ *
+ * out: NULL, or a decision whose size is set. It must not overlap the evaluation.
+ *
+ * Returns KEYGATE_ALLOW (1) or KEYGATE_DENY (0) and nothing else.
  */
 keygate_verdict keygate_evaluation_finish(struct keygate_evaluation *evaluation,
                                           struct keygate_decision *out);
 
-/*
- Says in English why a request is decided as it is, for the operator and never for the client:
- what it finds out about a wrong key shows in the text and in the time it takes. It holds header
- names and lengths, and no byte of a key or of a credential.
-
- buffer: size bytes of the caller's; NULL is fine with size 0. As much as fits is written, always
- with a NUL at its end where size is not 0. It must overlap neither the policy nor the request.
-
- Returns the length of the whole text in bytes without the NUL, like snprintf: what is below
- size was written whole. Lines end in '\n' but for the last.
+/**
+ * Says in English why a request is decided as it is, for the operator and never for the client:
+ * what it finds out about a wrong key shows in the text and in the time it takes. It holds header
+ * names and lengths, and no byte of a key or of a credential.
+ *
+ * buffer: size bytes of the caller's; NULL is fine with size 0. As much as fits is written, always
+ * with a NUL at its end where size is not 0. NULL, or a size above PTRDIFF_MAX, counts as size 0.
+ * It must not overlap the policy: then nothing is written and 0 returned.
+ *
+ * Returns the length of the whole text in bytes without the NUL, like snprintf: what is below
+ * size was written whole. Lines end in '\n' but for the last. For a bad argument the text is that
+ * of KEYGATE_REASON_INVALID_CALL.
  */
 size_t keygate_explain(const struct keygate_policy *policy,
                        const struct keygate_request *request,
                        char *buffer,
                        size_t size);
 
-/*
- The same as codes: bit i is row i of the table of findings, and keygate_finding_text gives its
- name. 0 for a bad argument. For the operator, never for the client.
+/**
+ * The same as codes: bit i is row i of the table of findings, and keygate_finding_text gives its
+ * name. 0 for a bad argument. For the operator, never for the client.
  */
 uint32_t keygate_findings(const struct keygate_policy *policy,
                           const struct keygate_request *request);
 
-/*
- The name of a finding, "bearer_no_space" for example. Static; "unknown" unless exactly one known
- bit is set.
+/**
+ * The name of a finding, "bearer_no_space" for example. Static; "unknown" unless exactly one known
+ * bit is set.
  */
 const char *keygate_finding_text(uint32_t one_bit);
 
-/*
- Makes a fresh key: "sk-" and 32 lower-case hexadecimal digits.
-
- random: 16 bytes from the system's source of randomness.
- buffer: size bytes of the caller's, at least KEYGATE_GENERATED_KEY_SIZE (36). With less, it gets
- an empty text: half a key is none.
-
- Returns 35, the length of the key without the NUL, or 0 where random is NULL.
+/**
+ * Makes a fresh key: "sk-" and 32 lower-case hexadecimal digits.
+ *
+ * random: 16 bytes from the system's source of randomness.
+ * buffer: size bytes of the caller's, at least KEYGATE_GENERATED_KEY_SIZE (36). With less, it gets
+ * an empty text: half a key is none. NULL is fine with size 0.
+ *
+ * Returns 35, the length of the key without the NUL, or 0 for a bad argument.
  */
 size_t keygate_generate_key(const uint8_t *random, char *buffer, size_t size);
 
-/*
- One sentence for the operator's log. Static; "unknown reason" for any other number.
- */
+/** One sentence for the operator's log. Static; "unknown reason" for any other number. */
 const char *keygate_reason_text(keygate_reason reason);
 
-/*
- The name of a reason, "key_mismatch" for example. Static; "unknown" for any other number.
- */
+/** The name of a reason, "key_mismatch" for example. Static; "unknown" for any other number. */
 const char *keygate_reason_name(keygate_reason reason);
 
-/*
- The name of a mode, "all_except_health" for example. Static; "unknown" for any other number.
- */
+/** The name of a mode, "all_except_health" for example. Static; "unknown" for any other number. */
 const char *keygate_mode_name(keygate_mode mode);
 
-/*
- What a status means, in words. Static; "unknown status" for any other number.
- */
+/** What a status means, in words. Static; "unknown status" for any other number. */
 const char *keygate_status_text(keygate_status status);
 
-/*
- The body to answer a denied request with, of type application/json. Static; never NULL.
- */
+/** The body to answer a denied request with, of type application/json. Static; never NULL. */
 const char *keygate_denial_body(const struct keygate_decision *decision);
 
-/*
- The value of the WWW-Authenticate header to answer a denied request with. Static; never NULL.
- */
+/** The value of the WWW-Authenticate header to answer a denied request with. Static; never NULL. */
 const char *keygate_denial_challenge(const struct keygate_decision *decision);
 
 #ifdef __cplusplus
