@@ -61,7 +61,9 @@ impl<'p> Evaluation<'p> {
 
     /// Takes the next header. False: nothing that follows can change the decision, so the rest
     /// need not be pushed; pushing it does no harm.
-    #[inline]
+    // The C library decides in one frame: least stack, and no call for a header of no interest.
+    #[cfg_attr(feature = "capi", allow(clippy::inline_always), inline(always))]
+    #[cfg_attr(not(feature = "capi"), inline)]
     pub fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> bool {
         if self.open == 0 {
             return false;
@@ -83,7 +85,8 @@ impl<'p> Evaluation<'p> {
         self.open != 0
     }
 
-    #[inline(never)]
+    #[cfg_attr(feature = "capi", allow(clippy::inline_always), inline(always))]
+    #[cfg_attr(not(feature = "capi"), inline(never))]
     fn judge(&mut self, header: usize, source: u8, value: &[u8]) {
         let strips_bearer = self.policy.strips_bearer(source);
         let credential = Credential::read(value, strips_bearer);
