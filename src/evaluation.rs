@@ -32,6 +32,7 @@ pub struct Evaluation<'p> {
 }
 
 impl<'p> Evaluation<'p> {
+    #[cfg_attr(feature = "capi", allow(clippy::inline_always), inline(always))]
     pub(crate) fn begin(policy: &'p Policy, method: &[u8], target: &[u8]) -> Self {
         let effective_mode = policy.effective_mode;
         let reason = if method == b"OPTIONS" {
@@ -113,9 +114,16 @@ impl<'p> Evaluation<'p> {
     }
 }
 
+#[cfg_attr(feature = "capi", allow(clippy::inline_always), inline(always))]
 pub(crate) fn is_health(policy: &Policy, method: &[u8], target: &[u8]) -> bool {
-    matches!(method, b"GET" | b"HEAD")
-        && policy
-            .exempt_paths()
-            .any(|exempt| exempt == path_of(target))
+    if !matches!(method, b"GET" | b"HEAD") {
+        return false;
+    }
+    let path = path_of(target);
+    for exempt in policy.exempt_paths() {
+        if exempt == path {
+            return true;
+        }
+    }
+    false
 }
