@@ -1256,10 +1256,10 @@ pub unsafe extern "C" fn keygate_explain(
     buffer: *mut c_char,
     size: usize,
 ) -> usize {
-    if overlap(buffer, size, policy, size_of::<keygate_policy>()) {
+    let mut to = Buffer::new(buffer, size);
+    if overlap(buffer, to.size, policy, size_of::<keygate_policy>()) {
         return 0;
     }
-    let mut to = Buffer::new(buffer, size);
     // SAFETY: passed on to the caller. An explanation borrows from the policy alone.
     let _ = match unsafe { explain(policy, request) } {
         Some(explanation) => explanation.write(Language::En, &mut to),

@@ -1,0 +1,759 @@
+/* Callers that err or mean harm: each call denies or returns a status.
+ *
+ *   hostile [CALLS [SEED]]    how many random calls to make, 1000000 unless told */
+#include <keygate.h>
+
+#include "guard.h"
+
+#define STR(text) ((keygate_str){text, sizeof(text) - 1})
+#define NONE ((keygate_str){NULL, 0})
+#define WILD ((const char *)(uintptr_t)0x10)
+#define ADDRESS(number) ((void *)(uintptr_t)(number))
+
+static const keygate_str key = {"sk-0123456789abcdef", 19};
+
+static keygate_config fresh_config(void) {
+  keygate_config config;
+  keygate_config_init(&config, sizeof config);
+  config.api_key = key;
+  return config;
+}
+
+static void make(keygate_policy *policy) {
+  keygate_config config = fresh_config();
+  CHECK(keygate_policy_init(policy, sizeof *policy, &config) == KEYGATE_OK);
+}
+
+static keygate_request right_request(keygate_header *header) {
+  *header = (keygate_header){STR("x-api-key"), key};
+  return (keygate_request){sizeof(keygate_request), STR("GET"), STR("/"), header, 1};
+}
+
+static keygate_decision stale(void) {
+  return (keygate_decision){sizeof(keygate_decision), KEYGATE_ALLOW, KEYGATE_REASON_KEY_MATCHED, KEYGATE_MODE_OFF, 7, 7,
+                            KEYGATE_BEARER_STRIPPED, 7};
+}
+
+/* The decision says what it must of a bad call, and no more is set than that. */
+static void invalid(const keygate_policy *policy, const keygate_request *request) {
+  keygate_decision out = stale();
+  CHECK(keygate_decide(policy, request, &out) == KEYGATE_DENY);
+  CHECK(out.size == sizeof out && out.verdict == KEYGATE_DENY && out.reason == KEYGATE_REASON_INVALID_CALL);
+  CHECK(out.effective_mode == KEYGATE_MODE_STRICT && out.source == -1 && out.key == -1 && out.flags == 0);
+  CHECK(out.header == SIZE_MAX);
+  CHECK(keygate_decide(policy, request, NULL) == KEYGATE_DENY);
+  CHECK(keygate_findings(policy, request) == 0);
+  char text[256];
+  size_t needed = keygate_explain(policy, request, text, sizeof text);
+  CHECK(needed == strlen(text) && needed > 0);
+  CHECK(strcmp(text, keygate_reason_text(KEYGATE_REASON_INVALID_CALL)) == 0);
+}
+
+static keygate_status refused(const keygate_config *config) {
+  keygate_policy policy;
+  keygate_header header;
+  keygate_request request = right_request(&header);
+  make(&policy);
+  keygate_status status = keygate_policy_init(&policy, sizeof policy, config);
+  CHECK(status < 0);
+  CHECK(strcmp(keygate_status_text(status), "unknown status") != 0);
+  invalid(&policy, &request);
+  static const keygate_policy zero;
+  CHECK(memcmp(&policy, &zero, sizeof zero) == 0); /* no key is left in it */
+  return status;
+}
+
+static void null_pointers(void) {
+  keygate_policy policy;
+  keygate_header header;
+  keygate_request request = right_request(&header);
+  keygate_evaluation evaluation;
+  keygate_config config = fresh_config();
+  make(&policy);
+  invalid(NULL, &request);
+  invalid(&policy, NULL);
+  invalid(NULL, NULL);
+  keygate_config_init(NULL, sizeof config);
+  CHECK(keygate_mode_parse(STR("off"), NULL) == KEYGATE_ERR_NULL);
+  CHECK(keygate_policy_init(NULL, sizeof policy, &config) == KEYGATE_ERR_NULL);
+  CHECK(refused(NULL) == KEYGATE_ERR_NULL);
+  keygate_policy_wipe(NULL);
+  CHECK(keygate_policy_source_count(NULL) == 0);
+  CHECK(keygate_policy_source_name(NULL, 0).ptr == NULL && keygate_policy_source_name(NULL, 0).len == 0);
+  CHECK(keygate_policy_key_label(NULL, 0).ptr == NULL);
+  CHECK(keygate_policy_carries_credential(NULL, STR("host")));
+  CHECK(keygate_policy_carries_credential(&policy, (keygate_str){NULL, 4}));
+  CHECK(!keygate_policy_carries_credential(&policy, NONE));
+  keygate_evaluation_begin(NULL, sizeof evaluation, &policy, NONE, NONE);
+  CHECK(!keygate_evaluation_push(NULL, NONE, NONE));
+  CHECK(!keygate_evaluation_finish(NULL, NULL));
+  keygate_evaluation_begin(&evaluation, sizeof evaluation, NULL, NONE, NONE);
+  CHECK(!keygate_evaluation_push(&evaluation, header.name, header.value));
+  CHECK(!keygate_evaluation_finish(&evaluation, NULL));
+  CHECK(strstr(keygate_denial_challenge(NULL), "keygate") != NULL);
+  CHECK(strstr(keygate_denial_body(NULL), "invalid_api_key") != NULL);
+  CHECK(keygate_explain(&policy, &request, NULL, 0) > 0);
+  CHECK(keygate_explain(&policy, &request, NULL, 100) > 0);
+  char buffer[40];
+  CHECK(keygate_generate_key(NULL, buffer, sizeof buffer) == 0 && buffer[0] == 0);
+
+  /* NULL with a length, and any pointer without one. */
+  header.name = (keygate_str){NULL, 9};
+  invalid(&policy, &request);
+  header = (keygate_header){STR("x-api-key"), {NULL, 19}};
+  invalid(&policy, &request);
+  header = (keygate_header){{WILD, 0}, {WILD, 0}};
+  keygate_decision out = stale();
+  CHECK(!keygate_decide(&policy, &request, &out) && out.reason == KEYGATE_REASON_CREDENTIAL_MISSING);
+  request.headers = NULL;
+  invalid(&policy, &request);
+  request.headers = ADDRESS(1);
+  request.header_count = 0;
+  request.method = request.target = (keygate_str){WILD, 0};
+  CHECK(!keygate_decide(&policy, &request, &out) && out.reason == KEYGATE_REASON_CREDENTIAL_MISSING);
+  config.api_key.ptr = NULL;
+  CHECK(refused(&config) == KEYGATE_ERR_NULL);
+  config.api_key.len = 0;
+  config.key_count = 1;
+  CHECK(refused(&config) == KEYGATE_ERR_NULL);
+  config.key_count = 0;
+  config.source_count = 1;
+  CHECK(refused(&config) == KEYGATE_ERR_NULL);
+  config.source_count = 0;
+  config.exempt_count = 1;
+  CHECK(refused(&config) == KEYGATE_ERR_NULL);
+}
+
+static void lengths(void) {
+  static const size_t bad[] = {SIZE_MAX, SIZE_MAX / 2 + 1, SIZE_MAX - 4095};
+  keygate_policy policy;
+  keygate_header header;
+  keygate_evaluation evaluation;
+  make(&policy);
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    keygate_request request = right_request(&header);
+    request.method.len = bad[i];
+    invalid(&policy, &request);
+    request = right_request(&header);
+    request.target.len = bad[i];
+    invalid(&policy, &request);
+    request = right_request(&header);
+    header.value.len = bad[i];
+    invalid(&policy, &request);
+    header.value.len = 1;
+    header.name.len = bad[i];
+    invalid(&policy, &request);
+    CHECK(keygate_policy_carries_credential(&policy, header.name));
+    request = right_request(&header);
+    keygate_evaluation_begin(&evaluation, sizeof evaluation, &policy, request.method, request.target);
+    header.value.len = bad[i];
+    CHECK(!keygate_evaluation_push(&evaluation, header.name, header.value));
+    CHECK(!keygate_evaluation_push(&evaluation, STR("x-api-key"), key)); /* nothing mends it */
+    keygate_decision out = stale();
+    CHECK(!keygate_evaluation_finish(&evaluation, &out) && out.reason == KEYGATE_REASON_INVALID_CALL);
+    keygate_config config = fresh_config();
+    config.api_key.len = bad[i];
+    CHECK(refused(&config) == KEYGATE_ERR_LENGTH);
+    keygate_mode mode = KEYGATE_MODE_OFF;
+    CHECK(keygate_mode_parse((keygate_str){"off", bad[i]}, &mode) == KEYGATE_ERR_LENGTH && mode == KEYGATE_MODE_STRICT);
+    char buffer[64] = "as it was";
+    CHECK(keygate_explain(&policy, &request, buffer, bad[i]) > 0 && strcmp(buffer, "as it was") == 0);
+    CHECK(keygate_generate_key((const uint8_t *)"0123456789abcdef", buffer, bad[i]) == 0);
+    CHECK(strcmp(buffer, "as it was") == 0);
+    keygate_config_init(&config, bad[i]);
+    CHECK(config.api_key.len == bad[i]);
+  }
+  /* ptr + len, and header_count times the size of a header, run past the end. */
+  keygate_request request = right_request(&header);
+  header.value = (keygate_str){ADDRESS(UINTPTR_MAX - 3), 8};
+  invalid(&policy, &request);
+  static const size_t counts[] = {SIZE_MAX,
+                                  SIZE_MAX / sizeof header + 1,
+                                  SIZE_MAX / sizeof header + 2,
+                                  SIZE_MAX / 2 / sizeof header + 1};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    request = right_request(&header);
+    request.header_count = counts[i];
+    invalid(&policy, &request);
+  }
+  keygate_config config = fresh_config();
+  config.exempt = ADDRESS(8);
+  config.exempt_count = 9;
+  CHECK(refused(&config) == KEYGATE_ERR_TOO_MANY_EXEMPT);
+  config.exempt_count = SIZE_MAX;
+  CHECK(refused(&config) == KEYGATE_ERR_TOO_MANY_EXEMPT);
+}
+
+static void misaligned(void) {
+  static _Alignas(16) char memory[sizeof(keygate_policy) + 16];
+  keygate_policy policy;
+  keygate_header header;
+  keygate_request request = right_request(&header);
+  keygate_config config = fresh_config();
+  make(&policy);
+  for (size_t off = 1; off < sizeof(size_t); off++) {
+    void *at = memory + off;
+    memset(memory, 0x5a, sizeof memory);
+    CHECK(keygate_policy_init(at, sizeof policy, &config) == KEYGATE_ERR_ALIGNMENT);
+    keygate_config_init(at, sizeof config);
+    keygate_policy_wipe(at);
+    CHECK(!keygate_decide(&policy, &request, at));
+    keygate_evaluation_begin(at, sizeof(keygate_evaluation), &policy, NONE, NONE);
+    CHECK(!keygate_evaluation_push(at, header.name, header.value));
+    CHECK(!keygate_evaluation_finish(at, NULL));
+    for (size_t i = 0; i < sizeof memory; i++) {
+      CHECK(memory[i] == 0x5a);
+    }
+    memcpy(at, &policy, sizeof policy);
+    invalid(at, &request);
+    memcpy(at, &request, sizeof request);
+    invalid(&policy, at);
+    CHECK(refused(at) == KEYGATE_ERR_ALIGNMENT);
+    memcpy(at, &header, sizeof header);
+    keygate_request list = request;
+    list.headers = at;
+    invalid(&policy, &list);
+    CHECK(strstr(keygate_denial_body(at), "invalid_api_key") != NULL);
+    keygate_config other = config;
+    other.api_key = NONE;
+    other.keys = at;
+    other.key_count = 1;
+    CHECK(refused(&other) == KEYGATE_ERR_ALIGNMENT);
+  }
+  for (size_t off = 1; off < sizeof(keygate_mode); off++) {
+    CHECK(keygate_mode_parse(STR("off"), (keygate_mode *)(memory + off)) == KEYGATE_ERR_ALIGNMENT);
+  }
+}
+
+static void sizes(void) {
+  struct {
+    keygate_request request;
+    unsigned char rest[64];
+  } newer;
+  struct {
+    keygate_config config;
+    unsigned char rest[64];
+  } newer_config;
+  keygate_policy policy;
+  keygate_header header;
+  make(&policy);
+  const size_t least = offsetof(keygate_config, auth_mode) + sizeof(keygate_mode);
+  keygate_decision out;
+  for (size_t size = 0; size <= sizeof newer; size++) {
+    memset(&newer, 0, sizeof newer);
+    newer.request = right_request(&header);
+    newer.request.size = size;
+    /* What is lacking is zero: without its headers the request holds no credential. */
+    void *exact = guarded(size < sizeof(size_t) ? sizeof(size_t) : (size + 7) / 8 * 8, 1);
+    memcpy(exact, &newer, size < sizeof(size_t) ? sizeof(size_t) : size);
+    out = stale();
+    bool allow = keygate_decide(&policy, exact, &out);
+    CHECK(allow == (size >= sizeof newer.request - 7)); /* the count's low byte is the first of it */
+    if (!allow) {
+      CHECK(out.reason == (size < least ? KEYGATE_REASON_INVALID_CALL : KEYGATE_REASON_CREDENTIAL_MISSING));
+    }
+    release(exact, size < sizeof(size_t) ? sizeof(size_t) : (size + 7) / 8 * 8);
+
+    memset(&newer_config, 0, sizeof newer_config);
+    newer_config.config = fresh_config();
+    newer_config.config.size = size;
+    if (size < least) {
+      CHECK(refused(&newer_config.config) == KEYGATE_ERR_SIZE);
+    }
+  }
+  newer.request = right_request(&header);
+  for (size_t tail = 1; tail <= sizeof newer.rest; tail++) {
+    memset(newer.rest, 0, sizeof newer.rest);
+    newer.request.size = sizeof newer.request + tail;
+    newer_config.config = fresh_config();
+    newer_config.config.size = sizeof newer_config.config + tail;
+    memset(newer_config.rest, 0, sizeof newer_config.rest);
+    CHECK(keygate_decide(&policy, &newer.request, NULL));
+    keygate_policy other;
+    CHECK(keygate_policy_init(&other, sizeof other, &newer_config.config) == KEYGATE_OK);
+    newer.rest[tail - 1] = 1;
+    invalid(&policy, &newer.request);
+    newer_config.rest[tail - 1] = 0x80;
+    CHECK(refused(&newer_config.config) == KEYGATE_ERR_SIZE);
+  }
+  newer.request.size = SIZE_MAX;
+  invalid(&policy, &newer.request);
+  newer.request.size = SIZE_MAX / 2 + 1;
+  invalid(&policy, &newer.request);
+  newer_config.config.size = SIZE_MAX;
+  CHECK(refused(&newer_config.config) == KEYGATE_ERR_SIZE);
+
+  /* Of a decision no more is written than its size says. */
+  keygate_request request = right_request(&header);
+  for (size_t size = 0; size < sizeof out; size++) {
+    unsigned char *at = guarded((size + 7) / 8 * 8 + (size == 0 ? 8 : 0), 1);
+    size_t room = (size + 7) / 8 * 8 + (size == 0 ? 8 : 0);
+    memset(at, 0x5a, room);
+    memcpy(at, &size, sizeof size);
+    CHECK(keygate_decide(&policy, &request, (keygate_decision *)at) == (size >= least));
+    for (size_t i = size < least ? sizeof size : size; i < room; i++) {
+      CHECK(at[i] == 0x5a);
+    }
+    release(at, room);
+  }
+  out = stale();
+  out.size = SIZE_MAX;
+  CHECK(!keygate_decide(&policy, &request, &out) && out.verdict == KEYGATE_DENY);
+  struct {
+    keygate_decision decision;
+    unsigned char rest[16];
+  } later = {.decision = {.size = sizeof later}, .rest = "untouched"};
+  CHECK(keygate_decide(&policy, &request, &later.decision) && strcmp((char *)later.rest, "untouched") == 0);
+
+  /* Storage that is too small denies and is not written past. */
+  keygate_config config = fresh_config();
+  for (size_t size = 0; size < sizeof policy; size += 8) {
+    keygate_policy *small = guarded(size, 1);
+    CHECK(keygate_policy_init(small, size, &config) == KEYGATE_ERR_SIZE);
+    release(small, size);
+  }
+  for (size_t size = 0; size < sizeof(keygate_evaluation); size += 8) {
+    keygate_evaluation evaluation;
+    keygate_evaluation_begin(&evaluation, sizeof evaluation, &policy, NONE, NONE);
+    keygate_evaluation_begin(&evaluation, size, &policy, STR("OPTIONS"), NONE);
+    CHECK(size == 0 || !keygate_evaluation_finish(&evaluation, NULL));
+  }
+}
+
+static void unknown_numbers(void) {
+  static const keygate_mode modes[] = {-1, 4, 5, 256, INT32_MAX, INT32_MIN};
+  for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+    keygate_config config = fresh_config();
+    config.auth_mode = modes[i];
+    CHECK(refused(&config) == KEYGATE_ERR_MODE);
+    CHECK(strcmp(keygate_mode_name(modes[i]), "unknown") == 0);
+  }
+  for (unsigned bit = 3; bit < 32; bit++) {
+    keygate_config config = fresh_config();
+    config.flags = (uint32_t)1 << bit;
+    CHECK(refused(&config) == KEYGATE_ERR_FLAGS);
+  }
+  for (unsigned bit = 1; bit < 32; bit++) {
+    keygate_config config = fresh_config();
+    keygate_source source = {STR("x"), (uint32_t)1 << bit | 1};
+    config.sources = &source;
+    config.source_count = 1;
+    CHECK(refused(&config) == KEYGATE_ERR_FLAGS);
+  }
+  keygate_config config = fresh_config();
+  keygate_source source = {STR("x"), 0};
+  config.sources = &source;
+  config.source_count = 1;
+  config.flags = KEYGATE_NO_SOURCES;
+  CHECK(refused(&config) == KEYGATE_ERR_FLAGS);
+  config = fresh_config();
+  keygate_str path = STR("/x");
+  config.exempt = &path;
+  config.exempt_count = 1;
+  config.flags = KEYGATE_NO_EXEMPT;
+  CHECK(refused(&config) == KEYGATE_ERR_FLAGS);
+  config = fresh_config();
+  keygate_key one = {key, NONE};
+  config.keys = &one;
+  config.key_count = 1;
+  CHECK(refused(&config) == KEYGATE_ERR_API_KEY_AND_KEYS);
+  keygate_mode mode;
+  CHECK(keygate_mode_parse(STR("Strict"), &mode) == KEYGATE_ERR_MODE && mode == KEYGATE_MODE_STRICT);
+  CHECK(keygate_mode_parse(NONE, &mode) == KEYGATE_ERR_MODE);
+
+  /* Total: every number has a text, and each constant its own. */
+  for (int number = -300; number < 300; number++) {
+    CHECK(*keygate_reason_text(number) && *keygate_reason_name(number) && *keygate_status_text(number));
+    CHECK(*keygate_mode_name(number) && *keygate_finding_text((uint32_t)number));
+  }
+  CHECK(strcmp(keygate_finding_text(0), "unknown") == 0);
+  CHECK(strcmp(keygate_finding_text(3), "unknown") == 0);
+  CHECK(strcmp(keygate_finding_text(KEYGATE_FINDING_OPTIONS_CASE), "options_case") == 0);
+  CHECK(strcmp(keygate_finding_text(KEYGATE_FINDING_OPTIONS_CASE << 1), "unknown") == 0);
+}
+
+static void storage(void) {
+  keygate_policy policy, other;
+  keygate_header header;
+  keygate_request request = right_request(&header);
+  memset(&policy, 0, sizeof policy);
+  invalid(&policy, &request);
+  memset(&policy, 0xff, sizeof policy);
+  invalid(&policy, &request);
+  make(&policy);
+  memcpy(&other, &policy, sizeof other);
+  keygate_policy_wipe(&policy);
+  invalid(&policy, &request);
+  CHECK(keygate_policy_source_count(&policy) == 0 && keygate_policy_source_name(&policy, 0).ptr == NULL);
+  CHECK(keygate_policy_carries_credential(&policy, STR("host")));
+  static const keygate_policy zero;
+  CHECK(memcmp(&policy, &zero, sizeof zero) == 0);
+  CHECK(keygate_decide(&other, &request, NULL));
+  keygate_policy_wipe(&other);
+  keygate_policy_wipe(&other);
+
+  /* A policy whose making fails does not stay what it was. */
+  keygate_config config = fresh_config();
+  make(&policy);
+  config.auth_mode = 99;
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_ERR_MODE);
+  invalid(&policy, &request);
+}
+
+static void evaluations(void) {
+  keygate_policy policy;
+  keygate_header header;
+  keygate_request request = right_request(&header);
+  keygate_evaluation evaluation;
+  keygate_decision out = stale();
+  make(&policy);
+  memset(&evaluation, 0, sizeof evaluation);
+  CHECK(!keygate_evaluation_push(&evaluation, header.name, header.value));
+  CHECK(!keygate_evaluation_finish(&evaluation, &out) && out.reason == KEYGATE_REASON_INVALID_CALL);
+  memset(&evaluation, 0xff, sizeof evaluation);
+  out = stale();
+  CHECK(!keygate_evaluation_finish(&evaluation, &out) && out.reason == KEYGATE_REASON_INVALID_CALL);
+
+#define BEGIN() keygate_evaluation_begin(&evaluation, sizeof evaluation, &policy, request.method, request.target)
+  BEGIN();
+  CHECK(keygate_evaluation_push(&evaluation, STR("host"), STR("x")));
+  CHECK(keygate_evaluation_push(&evaluation, header.name, header.value)); /* authorization would still matter */
+  CHECK(keygate_evaluation_finish(&evaluation, &out) && out.header == 1 && out.source == 1);
+  out = stale();
+  CHECK(!keygate_evaluation_finish(&evaluation, &out) && out.reason == KEYGATE_REASON_INVALID_CALL); /* twice */
+  CHECK(!keygate_evaluation_push(&evaluation, header.name, header.value));
+  BEGIN();
+  CHECK(!keygate_evaluation_push(&evaluation, STR("authorization"), key));
+  CHECK(!keygate_evaluation_push(&evaluation, (keygate_str){NULL, 5}, NONE)); /* settled: not looked at */
+  CHECK(keygate_evaluation_finish(&evaluation, NULL));
+  BEGIN();
+  keygate_policy_wipe(&policy);
+  CHECK(!keygate_evaluation_push(&evaluation, header.name, header.value));
+  CHECK(!keygate_evaluation_finish(&evaluation, NULL));
+  make(&policy);
+  BEGIN();
+  CHECK(keygate_evaluation_push(&evaluation, header.name, header.value));
+  keygate_policy_wipe(&policy);
+  out = stale();
+  CHECK(!keygate_evaluation_finish(&evaluation, &out) && out.reason == KEYGATE_REASON_INVALID_CALL);
+  BEGIN(); /* with a wiped policy */
+  CHECK(!keygate_evaluation_push(&evaluation, header.name, header.value));
+  CHECK(!keygate_evaluation_finish(&evaluation, NULL));
+  make(&policy);
+  BEGIN();
+  keygate_evaluation copied = evaluation;
+  CHECK(keygate_evaluation_push(&copied, header.name, header.value));
+  CHECK(keygate_evaluation_finish(&copied, NULL) && !keygate_evaluation_finish(&evaluation, NULL));
+  /* A failed begin ends what was under way. */
+  BEGIN();
+  CHECK(!keygate_evaluation_push(&evaluation, STR("authorization"), key));
+  keygate_evaluation_begin(&evaluation, sizeof evaluation, &policy, (keygate_str){NULL, 3}, NONE);
+  CHECK(!keygate_evaluation_finish(&evaluation, NULL));
+  /* Once the verdict is settled, a bad header is not looked at in a list either. */
+  keygate_header list[2] = {{STR("authorization"), key}, {{NULL, 5}, {NULL, 5}}};
+  request.headers = list;
+  request.header_count = 2;
+  CHECK(keygate_decide(&policy, &request, &out) && out.header == 0);
+}
+
+static void overlaps(void) {
+  keygate_policy policy;
+  keygate_header header;
+  keygate_request request = right_request(&header);
+  make(&policy);
+  const keygate_policy before = policy;
+
+  /* A policy is never written to. */
+  for (size_t at = 0; at + sizeof(keygate_decision) <= sizeof policy; at += 8) {
+    keygate_decision *out = (keygate_decision *)((char *)&policy + at);
+    size_t size = *(volatile size_t *)out;
+    CHECK(!keygate_decide(&policy, &request, out));
+    CHECK(*(volatile size_t *)out == size && memcmp(&policy, &before, sizeof policy) == 0);
+  }
+  for (size_t at = 0; at + sizeof(keygate_evaluation) <= sizeof policy; at += 8) {
+    keygate_evaluation *evaluation = (keygate_evaluation *)((char *)&policy + at);
+    keygate_evaluation_begin(evaluation, sizeof *evaluation, &policy, STR("OPTIONS"), NONE);
+    CHECK(!keygate_evaluation_push(evaluation, header.name, header.value));
+    CHECK(!keygate_evaluation_finish(evaluation, NULL));
+    CHECK(memcmp(&policy, &before, sizeof policy) == 0);
+  }
+  for (size_t at = 0; at < sizeof policy; at += 7) {
+    CHECK(keygate_explain(&policy, &request, (char *)&policy + at, 64) == 0);
+    CHECK(memcmp(&policy, &before, sizeof policy) == 0);
+  }
+  /* A decision with the size field of a decision, inside the policy's label. */
+  keygate_config config = fresh_config();
+  char label[32] = {0};
+  size_t size = sizeof(keygate_decision);
+  memcpy(label, &size, sizeof size);
+  keygate_key labelled = {key, {label, sizeof label}};
+  config.api_key = NONE;
+  config.keys = &labelled;
+  config.key_count = 1;
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_OK);
+  keygate_policy labelled_before = policy;
+  keygate_str inside = keygate_policy_key_label(&policy, 0);
+  uintptr_t aligned = ((uintptr_t)inside.ptr + 7) / 8 * 8;
+  keygate_decide(&policy, &request, (keygate_decision *)aligned);
+  CHECK(memcmp(&policy, &labelled_before, sizeof policy) == 0);
+
+  /* Over the request and over its headers: deny. */
+  _Alignas(16) unsigned char memory[256];
+  for (size_t at = 0; at + sizeof(keygate_decision) <= sizeof memory; at += 8) {
+    memset(memory, 0, sizeof memory);
+    keygate_request *inner = (keygate_request *)(memory + 96);
+    *inner = request;
+    keygate_decision *out = (keygate_decision *)(memory + at);
+    out->size = sizeof *out;
+    bool apart = at + sizeof *out <= 96 || at >= 96 + sizeof *inner;
+    CHECK(keygate_decide(&policy, inner, out) == apart);
+    CHECK(out->verdict == apart);
+    keygate_header *list = (keygate_header *)(memory + 96);
+    memset(memory, 0, sizeof memory);
+    list[0] = list[1] = header;
+    keygate_request outer = request;
+    outer.headers = list;
+    outer.header_count = 2;
+    out->size = sizeof *out;
+    apart = at + sizeof *out <= 96 || at >= 96 + 2 * sizeof *list;
+    CHECK(keygate_decide(&policy, &outer, out) == apart);
+    CHECK(out->verdict == apart);
+  }
+  /* Over the evaluation, and over the evaluation's policy. */
+  for (size_t at = 0; at + sizeof(keygate_decision) <= sizeof(keygate_evaluation); at += 8) {
+    keygate_evaluation evaluation;
+    keygate_evaluation_begin(&evaluation, sizeof evaluation, &policy, STR("OPTIONS"), NONE);
+    keygate_decision *out = (keygate_decision *)((char *)&evaluation + at);
+    CHECK(!keygate_evaluation_finish(&evaluation, out));
+    CHECK(!keygate_evaluation_finish(&evaluation, NULL));
+    keygate_evaluation_begin(&evaluation, sizeof evaluation, &policy, STR("OPTIONS"), NONE);
+    CHECK(!keygate_evaluation_finish(&evaluation, (keygate_decision *)aligned));
+    CHECK(memcmp(&policy, &labelled_before, sizeof policy) == 0);
+  }
+
+  /* Making a policy from what lies in it. */
+  make(&policy);
+  config = fresh_config();
+  CHECK(keygate_policy_init(&policy, sizeof policy, (keygate_config *)&policy) == KEYGATE_ERR_OVERLAP);
+  config.api_key = (keygate_str){(char *)&policy + 100, 20};
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_ERR_OVERLAP);
+  config = fresh_config();
+  config.sources = (keygate_source *)&policy;
+  config.source_count = 2;
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_ERR_OVERLAP);
+  invalid(&policy, &request);
+
+  /* The random bytes and the key in one buffer. */
+  char both[KEYGATE_GENERATED_KEY_SIZE] = "0123456789abcdef";
+  CHECK(keygate_generate_key((uint8_t *)both, both, sizeof both) == 35);
+  CHECK(strcmp(both, "sk-30313233343536373839616263646566") == 0);
+}
+
+static void buffers(void) {
+  for (size_t size = 0; size < 64; size++) {
+    char *at = guarded(size, 1);
+    memset(at, '#', size);
+    CHECK(keygate_generate_key((const uint8_t *)"0123456789abcdef", at, size) == KEYGATE_GENERATED_KEY_SIZE - 1);
+    CHECK(size == 0 || strlen(at) == (size < KEYGATE_GENERATED_KEY_SIZE ? 0 : 35));
+    release(at, size);
+  }
+}
+
+static void large(void) {
+  enum { COUNT = 10000, LONG = 65536 };
+  keygate_policy policy;
+  keygate_decision out = stale();
+  make(&policy);
+  keygate_header *list = malloc(COUNT * sizeof *list);
+  for (size_t i = 0; i < COUNT; i++) {
+    list[i] = (keygate_header){STR("x-filler-abc"), STR("anything")};
+  }
+  list[COUNT - 1] = (keygate_header){STR("X-API-KEY"), key};
+  keygate_request request = {sizeof request, STR("GET"), STR("/"), list, COUNT};
+  CHECK(keygate_decide(&policy, &request, &out) && out.header == COUNT - 1);
+  char *value = guarded(LONG, 1);
+  memset(value, 'a', LONG);
+  list[0] = (keygate_header){STR("authorization"), {value, LONG}};
+  CHECK(!keygate_decide(&policy, &request, &out) && out.reason == KEYGATE_REASON_KEY_MISMATCH && out.header == 0);
+  memset(value, ' ', LONG);
+  CHECK(!keygate_decide(&policy, &request, &out) && out.reason == KEYGATE_REASON_CREDENTIAL_UNUSABLE);
+  memcpy(value + LONG - key.len, key.ptr, key.len);
+  CHECK(keygate_decide(&policy, &request, &out) && out.key == 0);
+  CHECK(keygate_explain(&policy, &request, NULL, 0) > 0);
+  release(value, LONG);
+  free(list);
+
+  /* Eight equal keys: the lowest is named. Keys that begin with one another: each by itself. */
+  keygate_key many[9];
+  for (size_t i = 0; i < 9; i++) {
+    many[i] = (keygate_key){key, STR("label")};
+  }
+  keygate_config config = fresh_config();
+  keygate_header header;
+  request = right_request(&header);
+  config.api_key = NONE;
+  config.keys = many;
+  config.key_count = 9;
+  CHECK(refused(&config) == KEYGATE_ERR_TOO_MANY_KEYS);
+  config.key_count = 8;
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_OK);
+  CHECK(keygate_decide(&policy, &request, &out) && out.key == 0);
+  CHECK(keygate_policy_key_label(&policy, 7).len == 5 && keygate_policy_key_label(&policy, 8).ptr == NULL);
+  CHECK(keygate_policy_key_label(&policy, SIZE_MAX).ptr == NULL);
+  CHECK(keygate_policy_source_name(&policy, SIZE_MAX).ptr == NULL);
+  for (size_t i = 0; i < 8; i++) {
+    many[i].secret.len = i + 1;
+  }
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_OK);
+  for (size_t i = 0; i < 9; i++) {
+    header.value.len = i + 1;
+    bool allow = keygate_decide(&policy, &request, &out);
+    CHECK(allow == (i < 8) && out.key == (i < 8 ? (int)i : -1));
+  }
+}
+
+static uint64_t state;
+
+static uint64_t random_below(uint64_t limit) {
+  state ^= state << 13;
+  state ^= state >> 7;
+  state ^= state << 17;
+  return state % limit;
+}
+
+static char *arena;
+enum { ARENA = 4096 };
+
+/* Mostly a text that is there, at the end of a page; sometimes one that must be refused. */
+static keygate_str random_str(void) {
+  static const char *const texts[] = {"GET",  "OPTIONS",   "HEAD",      "/healthz",      "/v1?key=x", "authorization",
+                                      "Host", "x-api-key", "X-Api_Key", "x-goog-api-key", "Bearer ",   "sk-0123456789abcdef",
+                                      "Bearer sk-0123456789abcdef"};
+  uint64_t kind = random_below(16);
+  size_t length = random_below(random_below(8) ? 40 : 400);
+  if (kind == 0) {
+    static const size_t bad[] = {SIZE_MAX, SIZE_MAX / 2 + 1, 1, 40};
+    return (keygate_str){random_below(2) ? NULL : ADDRESS(UINTPTR_MAX - random_below(30)), bad[random_below(4)] | 32};
+  }
+  if (kind == 1) {
+    return (keygate_str){random_below(2) ? NULL : WILD, 0};
+  }
+  if (kind < 5) {
+    return (keygate_str){arena + ARENA - length, length};
+  }
+  const char *text = texts[random_below(sizeof texts / sizeof *texts)];
+  return (keygate_str){text, strlen(text)};
+}
+
+static bool refusable(keygate_str str) {
+  return str.len != 0 && (str.ptr == NULL || str.len > 0xffff || (uintptr_t)str.ptr > UINTPTR_MAX - str.len);
+}
+
+/* Decisions about random requests, by random callers: push by push it is the same, a bad pointer that
+ * is looked at never allows, and nothing traps. */
+static void random_calls(unsigned long calls) {
+  keygate_policy policy;
+  make(&policy);
+  arena = guarded(ARENA, 1);
+  unsigned long allowed = 0, invalids = 0;
+  for (unsigned long call = 0; call < calls; call++) {
+    if (call % 64 == 0) {
+      for (size_t i = 0; i < ARENA; i++) {
+        arena[i] = (char)(random_below(4) ? "sk- \tBearer/?#:%\"'$"[random_below(19)] : (char)random_below(256));
+      }
+      keygate_config config = fresh_config();
+      config.auth_mode = (keygate_mode)random_below(6) - 1;
+      config.flags = (uint32_t)(random_below(8) ? random_below(2) : random_below(16));
+      keygate_key some[3] = {{random_str(), random_str()}, {key, NONE}, {random_str(), NONE}};
+      if (random_below(4) == 0) {
+        config.api_key = random_str();
+      } else if (random_below(2)) {
+        config.api_key = NONE;
+        config.keys = some;
+        config.key_count = random_below(4);
+      }
+      keygate_source from[3] = {{random_str(), (uint32_t)random_below(3)}, {random_str(), 1}, {random_str(), 0}};
+      if (random_below(4) == 0) {
+        config.sources = from;
+        config.source_count = random_below(4);
+      }
+      keygate_str paths[2] = {random_str(), random_str()};
+      if (random_below(4) == 0) {
+        config.exempt = paths;
+        config.exempt_count = random_below(3);
+      }
+      if (keygate_policy_init(&policy, sizeof policy, &config) != KEYGATE_OK && random_below(4)) {
+        make(&policy);
+      }
+    }
+    keygate_header list[6];
+    size_t count = random_below(6);
+    for (size_t i = 0; i < count; i++) {
+      list[i] = (keygate_header){random_str(), random_str()};
+    }
+    keygate_request request = {sizeof request, random_str(), random_str(), list, count};
+    if (random_below(256) == 0) {
+      request.size = random_below(2) ? random_below(sizeof request) : SIZE_MAX - random_below(64);
+    }
+    if (random_below(256) == 0) {
+      request.header_count = SIZE_MAX / (random_below(64) + 1);
+    }
+    keygate_decision out = stale(), pushed = stale();
+    keygate_verdict verdict = keygate_decide(&policy, &request, &out);
+    CHECK(verdict == out.verdict && (verdict == KEYGATE_ALLOW || verdict == KEYGATE_DENY));
+    CHECK((verdict == KEYGATE_ALLOW) == (out.reason >= 1 && out.reason <= 4));
+    allowed += (unsigned long)verdict;
+    invalids += out.reason == KEYGATE_REASON_INVALID_CALL;
+    if (verdict == KEYGATE_ALLOW) {
+      CHECK(!refusable(request.method) && !refusable(request.target));
+      for (size_t i = 0; out.header != SIZE_MAX && i <= out.header; i++) {
+        CHECK(!refusable(list[i].name) && !refusable(list[i].value));
+      }
+    }
+    if (request.size == sizeof request && request.header_count == count) {
+      keygate_evaluation evaluation;
+      keygate_evaluation_begin(&evaluation, sizeof evaluation, &policy, request.method, request.target);
+      for (size_t i = 0; i < count; i++) {
+        keygate_evaluation_push(&evaluation, list[i].name, list[i].value);
+      }
+      CHECK(keygate_evaluation_finish(&evaluation, &pushed) == verdict);
+      CHECK(memcmp(&out, &pushed, sizeof out) == 0);
+    }
+    if (call % 8 == 0) {
+      char text[64];
+      size_t size = random_below(sizeof text + 1);
+      keygate_findings(&policy, &request);
+      CHECK(keygate_explain(&policy, &request, text, size) > 0);
+      CHECK(size == 0 || memchr(text, 0, size) != NULL);
+      keygate_policy_carries_credential(&policy, random_str());
+    }
+  }
+  release(arena, ARENA);
+  printf("%lu random calls: %lu allowed, %lu invalid\n", calls, allowed, invalids);
+  CHECK(calls < 10000 || (allowed > calls / 100 && invalids > calls / 100 && invalids < calls / 2));
+}
+
+int main(int argc, char **argv) {
+  static const struct {
+    const char *name;
+    void (*run)(void);
+  } all[] = {{"null pointers", null_pointers},
+             {"lengths", lengths},
+             {"misaligned", misaligned},
+             {"sizes", sizes},
+             {"unknown numbers", unknown_numbers},
+             {"storage", storage},
+             {"evaluations", evaluations},
+             {"overlaps", overlaps},
+             {"buffers", buffers},
+             {"large", large}};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    checking = all[i].name;
+    all[i].run();
+  }
+  checking = "random calls";
+  state = argc > 2 ? strtoull(argv[2], NULL, 0) | 1 : 0x9e3779b97f4a7c15;
+  random_calls(argc > 1 ? strtoul(argv[1], NULL, 0) : 1000000);
+  printf("%zu groups of hostile calls\n", sizeof all / sizeof *all);
+  return 0;
+}
