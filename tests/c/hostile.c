@@ -734,6 +734,8 @@ static void random_calls(unsigned long calls) {
 }
 
 int main(int argc, char **argv) {
+  CHECK(strcmp(keygate_version(), KEYGATE_VERSION) == 0);
+  CHECK(keygate_abi_version() == KEYGATE_ABI_VERSION);
   static const struct {
     const char *name;
     void (*run)(void);
