@@ -857,15 +857,10 @@ unsafe fn policy_init(
     // SAFETY: aligned, and the caller says that it is long enough.
     unsafe { (*policy).opaque.zeroize() };
     // SAFETY: passed on to the caller.
-    let made = unsafe { fill(policy, config) };
-    if made.is_err() {
-        // SAFETY: as above.
-        unsafe { (*policy).opaque.zeroize() };
-    }
-    made
+    unsafe { fill(policy, config) }
 }
 
-/// Makes a policy in zeroed storage, which the caller zeroes again where it fails.
+/// Makes a policy in zeroed storage. The mark comes last, so that it denies until it is whole.
 ///
 /// # Safety
 ///

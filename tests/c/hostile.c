@@ -456,6 +456,9 @@ static void evaluations(void) {
   request.headers = list;
   request.header_count = 2;
   CHECK(keygate_decide(&policy, &request, &out) && out.header == 0);
+  CHECK(out.flags == 0);
+  list[0].value = STR("Bearer sk-0123456789abcdef");
+  CHECK(keygate_decide(&policy, &request, &out) && out.flags == KEYGATE_BEARER_STRIPPED);
 }
 
 static void overlaps(void) {
