@@ -1,0 +1,3 @@
+module github.com/keygate/keygate/bindings/go
+
+go 1.24

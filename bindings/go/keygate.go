@@ -1,0 +1,345 @@
+// Package keygate decides whether an HTTP request carries a right API key.
+//
+// All of the policy is in the keygate library, which is linked in through cgo. This package
+// translates: one C call for a decision, and no allocation.
+package keygate
+
+/*
+#cgo CFLAGS: -I${SRCDIR}
+#cgo linux,amd64 LDFLAGS: ${SRCDIR}/libkeygate_linux_amd64.a
+#cgo linux,arm64 LDFLAGS: ${SRCDIR}/libkeygate_linux_arm64.a
+#cgo noescape decide
+#cgo nocallback decide
+#cgo noescape carries_credential
+#cgo nocallback carries_credential
+
+#include <string.h>
+#include "keygate.h"
+
+// With this in it, the package changes whenever the library does, and so is linked anew.
+static const char library[] __attribute__((used)) = KEYGATE_LIBRARY;
+
+static keygate_str text(_GoString_ s) {
+	return (keygate_str){_GoStringPtr(s), _GoStringLen(s)};
+}
+
+// The wanted headers: up to four values as they are, whose sources' places are the bytes of
+// `places`, and in `rest` what does not fit, each as place, length and bytes.
+static keygate_decision decide(const keygate_policy *policy, _GoString_ method, _GoString_ target,
+		size_t count, uint32_t places, _GoString_ a, _GoString_ b, _GoString_ c, _GoString_ d,
+		_GoString_ rest) {
+	keygate_evaluation evaluation;
+	keygate_decision decision = {.size = sizeof decision};
+	keygate_str direct[] = {text(a), text(b), text(c), text(d)};
+	keygate_evaluation_begin(&evaluation, sizeof evaluation, policy, text(method), text(target));
+	for (size_t i = 0; i < count; i++, places >>= 8)
+		keygate_evaluation_push(&evaluation, keygate_policy_source_name(policy, places & 0xff), direct[i]);
+	const char *at = _GoStringPtr(rest), *end = at + _GoStringLen(rest);
+	while (at < end) {
+		uint64_t head[2];
+		memcpy(head, at, sizeof head);
+		at += sizeof head;
+		keygate_evaluation_push(&evaluation, keygate_policy_source_name(policy, head[0]), (keygate_str){at, head[1]});
+		at += head[1];
+	}
+	keygate_evaluation_finish(&evaluation, &decision);
+	return decision;
+}
+
+static bool carries_credential(const keygate_policy *policy, _GoString_ name) {
+	return keygate_policy_carries_credential(policy, text(name));
+}
+*/
+import "C"
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/http"
+	"runtime"
+	"sync"
+	"unsafe"
+)
+
+// AuthMode says how requests are guarded. The zero value is Strict.
+type AuthMode int32
+
+const (
+	// Strict: every request but OPTIONS needs a key.
+	Strict AuthMode = C.KEYGATE_MODE_STRICT
+	// Off: no request needs a key.
+	Off AuthMode = C.KEYGATE_MODE_OFF
+	// AllExceptHealth: every request needs a key but OPTIONS, and GET or HEAD of an exempt path.
+	AllExceptHealth AuthMode = C.KEYGATE_MODE_ALL_EXCEPT_HEALTH
+	// Auto is AllExceptHealth where Config.AllowLANAccess is set and Off where it is not.
+	Auto AuthMode = C.KEYGATE_MODE_AUTO
+)
+
+// String gives the name that the mode has in a configuration.
+func (m AuthMode) String() string { return C.GoString(C.keygate_mode_name(C.keygate_mode(m))) }
+
+// MarshalText gives the mode's name.
+func (m AuthMode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText takes a mode's name. The text is not repeated in an error: it may be a key.
+func (m *AuthMode) UnmarshalText(name []byte) error {
+	var pins runtime.Pinner
+	defer pins.Unpin()
+	var mode C.keygate_mode
+	status := Status(C.keygate_mode_parse(pinned(&pins, string(name)), &mode))
+	if status != ok {
+		return status
+	}
+	*m = AuthMode(mode)
+	return nil
+}
+
+// Reason says which rule decided.
+type Reason int32
+
+// The reasons. The first four allow, the others deny.
+const (
+	AuthOff            Reason = C.KEYGATE_REASON_AUTH_OFF
+	Preflight          Reason = C.KEYGATE_REASON_PREFLIGHT
+	Health             Reason = C.KEYGATE_REASON_HEALTH
+	KeyMatched         Reason = C.KEYGATE_REASON_KEY_MATCHED
+	NoKeyConfigured    Reason = C.KEYGATE_REASON_NO_KEY_CONFIGURED
+	CredentialMissing  Reason = C.KEYGATE_REASON_CREDENTIAL_MISSING
+	CredentialUnusable Reason = C.KEYGATE_REASON_CREDENTIAL_UNUSABLE
+	KeyMismatch        Reason = C.KEYGATE_REASON_KEY_MISMATCH
+	InvalidCall        Reason = C.KEYGATE_REASON_INVALID_CALL
+)
+
+// String gives the reason's name, "key_mismatch" for example.
+func (r Reason) String() string { return C.GoString(C.keygate_reason_name(C.keygate_reason(r))) }
+
+// Text is one sentence for the operator's log.
+func (r Reason) Text() string { return C.GoString(C.keygate_reason_text(C.keygate_reason(r))) }
+
+// Decision is what was decided and why. It holds no byte of a key or of a credential. The zero
+// value denies.
+type Decision struct {
+	Allow         bool
+	Reason        Reason
+	EffectiveMode AuthMode
+	// Source is the lower-case name of the header that decided, or "".
+	Source string
+	// Key is the lowest index of a key that matched, or -1.
+	Key int
+	// KeyLabel is that key's label, or "".
+	KeyLabel string
+	// BearerStripped says that "Bearer " was not taken as a part of the credential.
+	BearerStripped bool
+}
+
+func (d Decision) c() C.keygate_decision {
+	decision := C.keygate_decision{size: C.sizeof_keygate_decision, reason: C.keygate_reason(d.Reason)}
+	if d.Allow {
+		decision.verdict = C.KEYGATE_ALLOW
+	}
+	return decision
+}
+
+// Body is what a denied request is answered with, of type application/json.
+func (d Decision) Body() string {
+	decision := d.c()
+	return C.GoString(C.keygate_denial_body(&decision))
+}
+
+// Challenge is the WWW-Authenticate value that a denied request is answered with.
+func (d Decision) Challenge() string {
+	decision := d.c()
+	return C.GoString(C.keygate_denial_challenge(&decision))
+}
+
+// Policy decides. It never changes, any number of goroutines may use it, and a copy is the same
+// policy. A nil or zero Policy denies everything. Its keys are wiped once nothing refers to it.
+type Policy struct {
+	made *made
+}
+
+// made is what the copies of a Policy share. The storage is an object of its own, so that it can
+// outlive this one until it is wiped.
+type made struct {
+	storage *C.keygate_policy
+	sources []source
+	labels  []string
+}
+
+type source struct {
+	name string // in lower case
+	key  string // as in an http.Header
+}
+
+// New makes a policy. A Config without any key is not wrong: its policy denies whatever needs one.
+//
+// The error is a *ConfigError.
+func New(config Config) (*Policy, error) {
+	storage := new(C.keygate_policy)
+	if err := config.build(storage); err != nil {
+		return nil, err
+	}
+	m := &made{storage: storage}
+	for i := range C.keygate_policy_source_count(storage) {
+		name := copied(C.keygate_policy_source_name(storage, i))
+		m.sources = append(m.sources, source{name, http.CanonicalHeaderKey(name)})
+	}
+	for i := range max(len(config.Keys), 1) {
+		m.labels = append(m.labels, copied(C.keygate_policy_key_label(storage, C.size_t(i))))
+	}
+	runtime.AddCleanup(m, func(storage *C.keygate_policy) { C.keygate_policy_wipe(storage) }, storage)
+	return &Policy{m}, nil
+}
+
+func copied(text C.keygate_str) string {
+	return string(unsafe.Slice((*byte)(unsafe.Pointer(text.ptr)), text.len))
+}
+
+func (p *Policy) shared() *made {
+	if p == nil || p.made == nil {
+		return &none
+	}
+	return p.made
+}
+
+// none is what the library refuses to decide with.
+var none made
+
+// String says what it is and nothing of what it holds.
+func (p *Policy) String() string { return "keygate.Policy" }
+
+// Decide decides about a request from its method, its target as received (neither normalised nor
+// decoded, with its query) and its headers.
+//
+// The keys of h are in canonical form, as net/http makes them; another spelling, put in by hand,
+// is not read. An http.Header does not say in which order headers of different names came. That
+// order decides nothing: the first occurrence of the first source that is present does.
+func (p *Policy) Decide(method, target string, h http.Header) Decision {
+	return p.decide(method, target, h, "")
+}
+
+// DecideRequest decides about a request that a server received, by its RequestURI and not by its
+// URL, which is decoded. A request without a RequestURI has no path, so that none is exempt.
+//
+// net/http moves the Host header from r.Header to r.Host, so a source "host" is read from there.
+func (p *Policy) DecideRequest(r *http.Request) Decision {
+	return p.decide(r.Method, r.RequestURI, r.Header, r.Host)
+}
+
+func (p *Policy) decide(method, target string, h http.Header, host string) Decision {
+	m := p.shared()
+	var w wanted
+	for i := range m.sources {
+		key := m.sources[i].key
+		if key == "Host" && host != "" {
+			w.add(i, host)
+		}
+		for _, value := range h[key] {
+			w.add(i, value)
+		}
+	}
+	d := C.decide(m.storage, method, target, C.size_t(w.count), C.uint32_t(w.places),
+		w.direct[0], w.direct[1], w.direct[2], w.direct[3], w.restText())
+	runtime.KeepAlive(m)
+	w.free()
+	decision := Decision{
+		Allow:          d.verdict == C.KEYGATE_ALLOW,
+		Reason:         Reason(d.reason),
+		EffectiveMode:  AuthMode(d.effective_mode),
+		Key:            int(d.key),
+		BearerStripped: d.flags&C.KEYGATE_BEARER_STRIPPED != 0,
+	}
+	if i := int(d.source); i >= 0 && i < len(m.sources) {
+		decision.Source = m.sources[i].name
+	}
+	if i := int(d.key); i >= 0 && i < len(m.labels) {
+		decision.KeyLabel = m.labels[i]
+	}
+	return decision
+}
+
+// wanted gathers the values of the headers that the policy wants. C may not be given a Go array
+// of Go pointers, so a few values are passed as they are and the rest in one flat buffer.
+type wanted struct {
+	count  int
+	places uint32
+	direct [4]string
+	rest   *[]byte
+}
+
+// maxKept bounds the buffers that are kept for the next request, in bytes.
+const maxKept = 64 << 10
+
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+func (w *wanted) add(place int, value string) {
+	if w.count < len(w.direct) {
+		w.direct[w.count] = value
+		w.places |= uint32(place) << (8 * w.count)
+		w.count++
+		return
+	}
+	if w.rest == nil {
+		w.rest = buffers.Get().(*[]byte)
+	}
+	*w.rest = binary.NativeEndian.AppendUint64(*w.rest, uint64(place))
+	*w.rest = binary.NativeEndian.AppendUint64(*w.rest, uint64(len(value)))
+	*w.rest = append(*w.rest, value...)
+}
+
+func (w *wanted) restText() string {
+	if w.rest == nil {
+		return ""
+	}
+	return unsafe.String(unsafe.SliceData(*w.rest), len(*w.rest))
+}
+
+// free wipes what was copied.
+func (w *wanted) free() {
+	if w.rest == nil {
+		return
+	}
+	clear(*w.rest)
+	*w.rest = (*w.rest)[:0]
+	if cap(*w.rest) <= maxKept {
+		buffers.Put(w.rest)
+	}
+}
+
+// CarriesCredential says whether a header of this name may carry a credential: the sources, and
+// their spellings with '_' or '.' for '-'.
+func (p *Policy) CarriesCredential(name string) bool {
+	m := p.shared()
+	carries := bool(C.carries_credential(m.storage, name))
+	runtime.KeepAlive(m)
+	return carries
+}
+
+// StripCredentials removes every header that may carry a credential, under any spelling. Do so
+// before a request is forwarded.
+func (p *Policy) StripCredentials(h http.Header) {
+	for name := range h {
+		if p.CarriesCredential(name) {
+			delete(h, name)
+		}
+	}
+}
+
+// GenerateKey makes a fresh key: "sk-" and 32 hexadecimal digits.
+func GenerateKey() Secret {
+	var random [16]byte
+	readRandom(random[:])
+	var buffer [C.KEYGATE_GENERATED_KEY_SIZE]byte
+	n := C.keygate_generate_key((*C.uint8_t)(&random[0]), (*C.char)(unsafe.Pointer(&buffer[0])), C.size_t(len(buffer)))
+	return NewSecret(string(buffer[:n]))
+}
+
+// Version is the version of the library.
+func Version() string { return C.GoString(C.keygate_version()) }
+
+func checkABI() error {
+	if v := C.keygate_abi_version(); v != C.KEYGATE_ABI_VERSION {
+		return fmt.Errorf("%w: the library has interface %d, this package needs %d", ErrConfig, v, C.KEYGATE_ABI_VERSION)
+	}
+	return nil
+}
