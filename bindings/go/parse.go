@@ -81,7 +81,7 @@ func token[T any](p *parser, field, expected string) (T, error) {
 	return value, nil
 }
 
-// begin reads an opening bracket, and end the one that closes it.
+// begin reads the bracket that opens.
 func (p *parser) begin(bracket json.Delim, field, expected string) error {
 	read, err := token[json.Delim](p, field, expected)
 	if err == nil && read != bracket {
@@ -90,8 +90,9 @@ func (p *parser) begin(bracket json.Delim, field, expected string) error {
 	return err
 }
 
-func (p *parser) end(field string) error {
-	_, err := token[json.Delim](p, field, "does not end")
+// end reads the bracket that closes: json.Decoder takes no other here.
+func (p *parser) end() error {
+	_, err := token[json.Delim](p, "", "")
 	return err
 }
 
@@ -116,7 +117,7 @@ func (p *parser) object(field, expected string, read func(name string) (known bo
 		}
 		seen = append(seen, name)
 	}
-	return p.end(field)
+	return p.end()
 }
 
 func (p *parser) list(field string, read func() error) error {
@@ -129,7 +130,7 @@ func (p *parser) list(field string, read func() error) error {
 			return err
 		}
 	}
-	return p.end(field)
+	return p.end()
 }
 
 func (p *parser) boolean(field string, to *bool) (err error) {

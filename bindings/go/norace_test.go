@@ -1,0 +1,5 @@
+//go:build !race
+
+package keygate_test
+
+const raceEnabled = false
