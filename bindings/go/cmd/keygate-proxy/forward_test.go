@@ -1,0 +1,591 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/keygate/keygate/bindings/go/internal/host"
+)
+
+const (
+	first  = "sk-11111111111111111111111111111111"
+	second = "sk-22222222222222222222222222222222"
+	always = "sk-00000000000000000000000000000000"
+)
+
+func strict(keys ...string) string {
+	var list []string
+	for i, key := range keys {
+		list = append(list, fmt.Sprintf(`{"key":%q,"label":"key-%d"}`, key, i))
+	}
+	return fmt.Sprintf(`{"proxy":{"auth_mode":"strict","keys":[%s]}}`, strings.Join(list, ","))
+}
+
+func start(t *testing.T, config, upstream string, arguments ...string) *host.Proxy {
+	t.Helper()
+	proxy, err := host.Start(binary, config, upstream, arguments...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.Stop)
+	return proxy
+}
+
+func newUpstream(t *testing.T) *host.Upstream {
+	u := host.NewUpstream()
+	t.Cleanup(u.Close)
+	return u
+}
+
+func serve(t *testing.T, handler http.HandlerFunc) string {
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// status asks with a key and gives the status, 0 where there is no answer.
+func status(client *http.Client, proxy *host.Proxy, key string) int {
+	r, _ := http.NewRequest("GET", "http://"+proxy.Addr+"/v1/models", nil)
+	r.Header.Set("Authorization", "Bearer "+key)
+	answer, err := client.Do(r)
+	if err != nil {
+		return 0
+	}
+	defer answer.Body.Close()
+	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+		return 0
+	}
+	return answer.StatusCode
+}
+
+// The upstream gets the target that was decided on, byte for byte.
+func TestTargetIsForwardedAsReceived(t *testing.T) {
+	upstream := newUpstream(t)
+	for _, prefix := range []string{"", "/base"} {
+		proxy := start(t, strict(always), upstream.URL+prefix)
+		for target, want := range map[string]string{
+			"/v1/models": "", "/": "", "//healthz": "", "//a//b/": "", "/a/../healthz": "", "/./a": "",
+			"/%68ealthz": "", "/a%2Fb%2e%2E": "", "/a|b": "", "/a;b=1?c;d&e=%zz": "", "/?": "", "/a?b?c": "", "/\xc3\xa9": "",
+			"http://other.example/v1?x=1": "/v1?x=1", "http://other.example": "/", "http://other.example?q": "/?q",
+			"/a?u=http://b/c": "",
+		} {
+			if want == "" {
+				want = target
+			}
+			_, before := upstream.Last()
+			answer, err := host.Raw(proxy.Addr, []byte("POST "+target+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: "+always+"\r\n\r\n"))
+			if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 200 ")) {
+				t.Errorf("%q: %.60q, %v", target, answer, err)
+				continue
+			}
+			if r, after := upstream.Last(); after != before+1 || r.RequestURI != prefix+want {
+				t.Errorf("%q: arrived as %q", target, r.RequestURI)
+			}
+		}
+		for _, request := range []string{"OPTIONS * HTTP/1.1", "GET /a#b HTTP/1.1", "CONNECT a:1 HTTP/1.1"} {
+			_, before := upstream.Last()
+			answer, err := host.Raw(proxy.Addr, []byte(request+"\r\nHost: a\r\nConnection: close\r\nX-Api-Key: "+always+"\r\n\r\n"))
+			r, after := upstream.Last()
+			asterisk := strings.Contains(request, "*")
+			if err != nil || asterisk != bytes.HasPrefix(answer, []byte("HTTP/1.1 200 ")) || asterisk != (after == before+1) {
+				t.Errorf("%s: %.60q, %v", request, answer, err)
+			}
+			if asterisk && r.RequestURI != "*" {
+				t.Errorf("%s arrived as %q", request, r.RequestURI)
+			}
+		}
+	}
+}
+
+func TestStripping(t *testing.T) {
+	upstream := newUpstream(t)
+	request := "POST /v1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTE: trailers\r\nTrailer: X-Api-Key\r\nTransfer-Encoding: chunked\r\n" +
+		"Authorization: Bearer " + always + "\r\nX-Api-Key: one\r\nx-api-key: two\r\nX_Api_Key: three\r\nx.goog.api.key: four\r\nX-Goog-Api-Key: five\r\nAccept: */*\r\nX-Kept: yes\r\n\r\n" +
+		"3\r\nabc\r\n0\r\nX-Api-Key: " + always + "\r\n\r\n"
+	off := fmt.Sprintf(`{"auth_mode":"off","api_key":%q}`, always)
+	for _, c := range []struct {
+		config, arguments string
+		left              int
+	}{{strict(always), "", 0}, {off, "", 0}, {strict(always), "--no-strip", 6}} {
+		proxy := start(t, c.config, upstream.URL, strings.Fields(c.arguments)...)
+		answer, err := host.Raw(proxy.Addr, []byte(request))
+		if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 200 ")) {
+			t.Fatalf("%.60q, %v", answer, err)
+		}
+		r, _ := upstream.Last()
+		left := 0
+		for name, values := range r.Header {
+			if plain := strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(name)); plain == "authorization" || plain == "x-api-key" || plain == "x-goog-api-key" {
+				left += len(values)
+			}
+		}
+		if left != c.left || r.Header.Get("X-Kept") != "yes" || r.Header.Get("X-Forwarded-For") != "127.0.0.1" {
+			t.Errorf("%s %s: %d credential headers are left, want %d", c.config, c.arguments, left, c.left)
+		}
+		if len(r.Trailer.Get("X-Api-Key")) > 0 {
+			t.Error("a trailer took a key to the upstream")
+		}
+		if strings.Contains(proxy.Text(), always) {
+			t.Error("a key is in the log")
+		}
+	}
+}
+
+// An event arrives while the upstream still holds the next one back.
+func TestServerSentEvents(t *testing.T) {
+	proceed := make(chan struct{})
+	upstream := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for i := range 3 {
+			fmt.Fprintf(w, "data: %d\n\n", i)
+			w.(http.Flusher).Flush()
+			<-proceed
+		}
+	})
+	proxy := start(t, strict(always), upstream)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	r, _ := http.NewRequestWithContext(ctx, "GET", "http://"+proxy.Addr+"/events", nil)
+	r.Header.Set("X-Api-Key", always)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	lines := bufio.NewReader(answer.Body)
+	for i := range 3 {
+		line, err := lines.ReadString('\n')
+		if err == nil {
+			_, err = lines.ReadString('\n')
+		}
+		if want := fmt.Sprintf("data: %d\n", i); err != nil || line != want {
+			t.Fatalf("%q, %v", line, err)
+		}
+		proceed <- struct{}{}
+	}
+}
+
+// A request's body reaches the upstream while the client is still sending it.
+func TestStreamingRequestBody(t *testing.T) {
+	got := make(chan string, 2)
+	upstream := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		buffer := make([]byte, 16)
+		for {
+			n, err := r.Body.Read(buffer)
+			if n > 0 {
+				got <- string(buffer[:n])
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+	proxy := start(t, strict(always), upstream)
+	body, writer := io.Pipe()
+	r, _ := http.NewRequest("POST", "http://"+proxy.Addr+"/", body)
+	r.Header.Set("X-Api-Key", always)
+	done := make(chan error, 1)
+	go func() {
+		answer, err := http.DefaultClient.Do(r)
+		if err == nil {
+			err = answer.Body.Close()
+		}
+		done <- err
+	}()
+	for _, part := range []string{"one", "two"} {
+		if _, err := io.WriteString(writer, part); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case text := <-got:
+			if text != part {
+				t.Fatalf("%q, want %q", text, part)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("the body is held back")
+		}
+	}
+	writer.Close()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// After an upgrade, bytes pass both ways as they come.
+func TestWebSocketUpgrade(t *testing.T) {
+	var seen atomic.Pointer[http.Request]
+	upstream := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		seen.Store(r)
+		c, buffered, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+		_, _ = io.Copy(c, buffered)
+	})
+	proxy := start(t, strict(always), upstream)
+	dial := func(key string) (net.Conn, *bufio.Reader, string) {
+		c, err := net.Dial("tcp", proxy.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		fmt.Fprintf(c, "GET /v1/realtime HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer %s\r\n\r\n", key)
+		reader := bufio.NewReader(c)
+		line, err := reader.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, reader, line
+	}
+	if _, _, line := dial(first); !strings.HasPrefix(line, "HTTP/1.1 401 ") || seen.Load() != nil {
+		t.Fatalf("a wrong key: %q", line)
+	}
+	c, reader, line := dial(always)
+	if !strings.HasPrefix(line, "HTTP/1.1 101 ") {
+		t.Fatal(line)
+	}
+	for line != "\r\n" {
+		var err error
+		if line, err = reader.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	frame := []byte{0x81, 0x85, 1, 2, 3, 4, 'h' ^ 1, 'e' ^ 2, 'l' ^ 3, 'l' ^ 4, 'o' ^ 1} // text, masked
+	for range 3 {
+		back := make([]byte, len(frame))
+		if _, err := c.Write(frame); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(reader, back); err != nil || !bytes.Equal(back, frame) {
+			t.Fatalf("%x, %v", back, err)
+		}
+	}
+	if r := seen.Load(); r.Header.Get("Authorization") != "" || r.Header.Get("Upgrade") != "websocket" {
+		t.Error("the upgrade arrived with the key, or not as an upgrade")
+	}
+}
+
+// Keys change while clients keep asking: none of their requests fails, a new key is accepted and a
+// retired one refused once the change is in force, and no policy is a mixture of two.
+func TestReloadUnderLoad(t *testing.T) {
+	upstream := newUpstream(t)
+	const a = `{"auth_mode":"strict","keys":[{"key":"` + always + `"},{"key":"` + first + `"}],"sources":[{"name":"authorization","bearer":true},{"name":"x-a"}]}`
+	const b = `{"auth_mode":"strict","keys":[{"key":"` + always + `"},{"key":"` + second + `"}],"sources":[{"name":"authorization","bearer":true},{"name":"x-b"}]}`
+	proxy := start(t, a, upstream.URL)
+	transport := &http.Transport{MaxIdleConnsPerHost: 16}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	stop := make(chan struct{})
+	var requests atomic.Int64
+	var load sync.WaitGroup
+	for worker := range 8 {
+		load.Add(1)
+		go func() {
+			defer load.Done()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				requests.Add(1)
+				if worker%2 == 0 {
+					if got := status(client, proxy, always); got != 200 {
+						t.Errorf("a request with a key of both policies was answered %d", got)
+						return
+					}
+					continue
+				}
+				r, _ := http.NewRequest("GET", "http://"+proxy.Addr+"/", nil)
+				r.Header.Set("X-A", second) // right by neither, and by a mixture
+				r.Header.Set("X-B", first)
+				answer, err := client.Do(r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, answer.Body)
+				answer.Body.Close()
+				if answer.StatusCode != 401 {
+					t.Errorf("a mixture: %d", answer.StatusCode)
+					return
+				}
+			}
+		}()
+	}
+	slowest := time.Duration(0)
+	for i := range 8 {
+		config, current, retired := b, second, first
+		if i%2 == 1 {
+			config, current, retired = a, first, second
+		}
+		since := time.Now()
+		if err := proxy.Set(config); err != nil {
+			t.Fatal(err)
+		}
+		slowest = max(slowest, time.Since(since))
+		if got := status(client, proxy, current); got != 200 {
+			t.Errorf("the new key: %d", got)
+		}
+		if got := status(client, proxy, retired); got != 401 {
+			t.Errorf("the retired key: %d", got)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	close(stop)
+	load.Wait()
+	if slowest > time.Second {
+		t.Errorf("a change took %v", slowest)
+	}
+	t.Logf("%d requests, 8 changes, the slowest in force after %v", requests.Load(), slowest)
+}
+
+// However a file changes, and whatever is wrong with it, the gate stays shut.
+func TestConfigChanges(t *testing.T) {
+	upstream := newUpstream(t)
+	proxy := start(t, strict(first), upstream.URL)
+	client := &http.Client{Timeout: 10 * time.Second}
+	expect := func(what string, right, wrong string) {
+		t.Helper()
+		if got := status(client, proxy, right); got != 200 {
+			t.Errorf("%s: the right key: %d", what, got)
+		}
+		if got := status(client, proxy, wrong); got != 401 {
+			t.Errorf("%s: the wrong key: %d", what, got)
+		}
+	}
+	inForce := func(r host.Record) bool { return r["msg"] == "configuration in force" }
+	refused := func(r host.Record) bool {
+		return r["msg"] == "the configuration is refused; the one before stays in force"
+	}
+	write := func(content string) {
+		if err := os.WriteFile(proxy.Config, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait := func(from int, is func(host.Record) bool) host.Record {
+		t.Helper()
+		record, err := proxy.Wait(from, is)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, proxy.Text())
+		}
+		return record
+	}
+	expect("at the start", first, second)
+
+	mark := proxy.Mark()
+	if err := os.WriteFile(proxy.Config+".new", []byte(strict(second)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(proxy.Config+".new", proxy.Config); err != nil {
+		t.Fatal(err)
+	}
+	wait(mark, inForce)
+	expect("renamed", second, first)
+
+	for what, bad := range map[string]string{
+		"empty": "", "half": strict(first)[:40], "wrong type": `{"auth_mode":"off","api_key":7}`,
+		"unknown mode": `{"auth_mode":"` + first + `"}`, "bad key": `{"auth_mode":"strict","api_key":" ` + first + `"}`,
+		"long": strings.Repeat(" ", maxConfig+1),
+	} {
+		mark := proxy.Mark()
+		write(bad)
+		if record := wait(mark, refused); record["level"] != "ERROR" || record["error"] == "" {
+			t.Errorf("%s: %v", what, record)
+		}
+		expect(what, second, first)
+	}
+	mark = proxy.Mark()
+	if err := os.Remove(proxy.Config); err != nil {
+		t.Fatal(err)
+	}
+	wait(mark, refused)
+	expect("removed", second, first)
+
+	mark = proxy.Mark()
+	write(strict(first)) // of the same length as the one before
+	wait(mark, inForce)
+	expect("written in place", first, second)
+
+	// A file that is valid at each moment, but not yet at rest, does not count.
+	mark = proxy.Mark()
+	for i := range 40 {
+		write(fmt.Sprintf(`{"auth_mode":"off","n":%d}`, i))
+		time.Sleep(interval / 4)
+	}
+	write(strict(second))
+	record := wait(mark, inForce)
+	if record["auth_mode"] != "strict" {
+		t.Errorf("%v", record)
+	}
+	expect("at rest", second, first)
+
+	mark = proxy.Mark()
+	if err := os.Chmod(proxy.Config, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	write(strict(first))
+	wait(mark, func(r host.Record) bool { return r["level"] == "WARN" && r["mode"] == "-rw-r--r--" })
+	for _, key := range []string{first, second} {
+		if strings.Contains(proxy.Text(), key) {
+			t.Error("a key is in the log")
+		}
+	}
+}
+
+func TestFirstStart(t *testing.T) {
+	upstream := newUpstream(t)
+	proxy := start(t, "", upstream.URL)
+	info, err := os.Stat(proxy.Config)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v, %v", info, err)
+	}
+	content, err := os.ReadFile(proxy.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(content), `"api_key": "`)
+	key, _, _ := strings.Cut(rest, `"`)
+	if len(key) != 35 || !strings.HasPrefix(key, "sk-") || strings.Contains(proxy.Text(), key[3:]) {
+		t.Error("no fresh key, or it is in the log")
+	}
+	if _, err := proxy.Wait(0, func(r host.Record) bool {
+		return r["msg"] == "wrote a configuration with a fresh key" && r["file"] == proxy.Config
+	}); err != nil {
+		t.Error("the log does not say where the file is")
+	}
+	if status(http.DefaultClient, proxy, key) != 200 || status(http.DefaultClient, proxy, "sk-other") != 401 {
+		t.Error("the fresh key does not decide")
+	}
+	folder, err := os.ReadDir(strings.TrimSuffix(proxy.Config, "/proxy.json"))
+	if err != nil || len(folder) != 1 {
+		t.Errorf("%v, %v: other files are left", folder, err)
+	}
+}
+
+func TestHealthz(t *testing.T) {
+	upstream := newUpstream(t)
+	proxy := start(t, `{"auth_mode":"all_except_health","api_key":"`+always+`","exempt":["/healthz","/ready"]}`, upstream.URL)
+	answer, err := http.Get("http://" + proxy.Addr + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(answer.Body)
+	answer.Body.Close()
+	if _, count := upstream.Last(); answer.StatusCode != 200 || string(body) != `{"status":"ok"}` || answer.Header.Get("Content-Type") != "application/json" || count != 0 {
+		t.Errorf("%d %q, %d forwarded", answer.StatusCode, body, count)
+	}
+	if answer, err = http.Get("http://" + proxy.Addr + "/ready"); err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if _, count := upstream.Last(); answer.StatusCode != 200 || count != 1 {
+		t.Error("another exempt path is not forwarded")
+	}
+}
+
+// A request under way is answered after SIGTERM, and then the proxy ends.
+func TestGracefulShutdown(t *testing.T) {
+	arrived, proceed := make(chan struct{}), make(chan struct{})
+	upstream := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		close(arrived)
+		<-proceed
+		_, _ = io.WriteString(w, "done")
+	})
+	for _, signal := range []syscall.Signal{syscall.SIGTERM} {
+		proxy := start(t, strict(always), upstream)
+		answered := make(chan int, 1)
+		go func() { answered <- status(http.DefaultClient, proxy, always) }()
+		<-arrived
+		if err := proxy.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := proxy.Wait(0, func(r host.Record) bool { return r["msg"] == "shutting down" }); err != nil {
+			t.Fatal(err)
+		}
+		for range 100 { // until the listener is closed
+			c, err := net.Dial("tcp", proxy.Addr)
+			if errors.Is(err, syscall.ECONNREFUSED) {
+				break
+			}
+			if err == nil {
+				c.Close()
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		close(proceed)
+		if got := <-answered; got != 200 {
+			t.Errorf("the request under way: %d", got)
+		}
+		if code := proxy.Ended(); code != 0 {
+			t.Errorf("exit status %d", code)
+		}
+	}
+}
+
+func TestUpstreamDown(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Close()
+	proxy := start(t, strict(always), "http://"+listener.Addr().String())
+	if got := status(http.DefaultClient, proxy, always); got != 502 {
+		t.Errorf("%d", got)
+	}
+	if got := status(http.DefaultClient, proxy, first); got != 401 {
+		t.Errorf("%d", got)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	folder := t.TempDir()
+	config := folder + "/proxy.json"
+	if err := os.WriteFile(folder+"/bad.json", []byte(`{"auth_mode":"s3cr3t"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		arguments string
+		status    int
+		says      string
+	}{
+		{"--help", 0, "Usage: keygate-proxy"},
+		{"--version", 0, "keygate-proxy 0."},
+		{"", 2, "--upstream is missing"},
+		{"--nonsense", 2, "-nonsense"},
+		{"--upstream http://127.0.0.1:1 extra", 2, "no flags"},
+		{"--upstream 127.0.0.1:1", 2, "--upstream must be"},
+		{"--upstream ftp://a", 2, "--upstream must be"},
+		{"--upstream http://u:s3cr3t@a", 2, "--upstream must be"},
+		{"--upstream http://s3cr3t%zz", 2, "--upstream must be"},
+		{"--upstream http://a?s3cr3t", 2, "--upstream must be"},
+		{"--upstream http://127.0.0.1:1 --config " + config + " --listen nowhere", 1, "--listen"},
+		{"--upstream http://127.0.0.1:1 --config " + folder + "/bad.json", 1, "bad.json: line 1: auth_mode: "},
+	} {
+		var output bytes.Buffer
+		command := exec.Command(binary, strings.Fields(c.arguments)...)
+		command.Stdout, command.Stderr = &output, &output
+		_ = command.Run()
+		if got := command.ProcessState.ExitCode(); got != c.status || !strings.Contains(output.String(), c.says) || strings.Contains(output.String(), "s3cr3t") {
+			t.Errorf("%q: status %d, want %d\n%s", c.arguments, got, c.status, output.String())
+		}
+	}
+}
