@@ -1,0 +1,106 @@
+package keygate_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+func contents(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// The header and the library in this folder are those of the sources, by way of `make lib`.
+func TestLibraryIsTheHeaders(t *testing.T) {
+	archive := contents(t, "libkeygate_"+runtime.GOOS+"_"+runtime.GOARCH+".a")
+	want := contents(t, "../../include/keygate.h") + fmt.Sprintf("#define KEYGATE_LIBRARY \"%x\"\n", sha256.Sum256([]byte(archive)))
+	if contents(t, "keygate.h") != want {
+		t.Error("keygate.h is not include/keygate.h with the library's hash; run make lib")
+	}
+}
+
+// The README's sample is the example that the tests run.
+func TestReadmeSample(t *testing.T) {
+	_, rest, _ := strings.Cut(contents(t, "README.md"), "```go\n")
+	sample, _, found := strings.Cut(rest, "```")
+	example := contents(t, "example_test.go")
+	var lines []string
+	for line := range strings.Lines(sample) {
+		if text := strings.TrimSpace(line); text != "" {
+			lines = append(lines, text)
+		}
+	}
+	if !found || len(lines) < 10 {
+		t.Fatal("there is no sample")
+	}
+	for _, line := range lines {
+		_, after, found := strings.Cut(example, line)
+		if !found {
+			t.Errorf("not in the example, or not in this order: %s", line)
+		}
+		example = after
+	}
+}
+
+// A program that depends on the module, and keeps its dependencies in its vendor folder, builds
+// from there alone.
+func TestVendoring(t *testing.T) {
+	module, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	const name = "github.com/keygate/keygate/bindings/go"
+	for file, text := range map[string]string{
+		"go.mod": "module example\n\ngo 1.24\n\nrequire " + name + " v0.0.0\n\nreplace " + name + " => " + module + "\n",
+		"main.go": `package main
+
+import (
+	"fmt"
+	"net/http"
+
+	"` + name + `"
+)
+
+func main() {
+	policy, err := keygate.New(keygate.Config{APIKey: keygate.NewSecret("k")})
+	fmt.Println(err, policy.Decide("GET", "/", http.Header{"X-Api-Key": {"k"}}).Reason)
+}
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(folder, file), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(arguments ...string) string {
+		t.Helper()
+		command := exec.Command("go", arguments...)
+		command.Dir, command.Env = folder, append(os.Environ(), "GOFLAGS=-buildvcs=false", "GOWORK=off")
+		output, err := command.CombinedOutput()
+		if err != nil {
+			t.Fatalf("go %v: %v\n%s", arguments, err, output)
+		}
+		return string(output)
+	}
+	run("mod", "vendor")
+	vendored := filepath.Join(folder, "vendor", name)
+	if flags := run("list", "-mod=vendor", "-f", "{{.Dir}} {{.CgoLDFLAGS}}", name); !strings.HasPrefix(flags, vendored+" ") || strings.Contains(flags, module) {
+		t.Errorf("not from the vendor folder: %s", flags)
+	}
+	if output := run("run", "-mod=vendor", "."); output != "<nil> key_matched\n" {
+		t.Errorf("%q", output)
+	}
+	if err := os.Remove(filepath.Join(vendored, "libkeygate_"+runtime.GOOS+"_"+runtime.GOARCH+".a")); err != nil {
+		t.Errorf("the library is not in the vendor folder: %v", err)
+	}
+}
