@@ -52,18 +52,9 @@ func TestReadmeSample(t *testing.T) {
 	}
 }
 
-// A program that depends on the module, and keeps its dependencies in its vendor folder, builds
-// from there alone.
-func TestVendoring(t *testing.T) {
-	module, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	folder := t.TempDir()
-	const name = "github.com/keygate/keygate/bindings/go"
-	for file, text := range map[string]string{
-		"go.mod": "module example\n\ngo 1.24\n\nrequire " + name + " v0.0.0\n\nreplace " + name + " => " + module + "\n",
-		"main.go": `package main
+const (
+	name    = "github.com/keygate/keygate/bindings/go"
+	program = `package main
 
 import (
 	"fmt"
@@ -76,31 +67,68 @@ func main() {
 	policy, err := keygate.New(keygate.Config{APIKey: keygate.NewSecret("k")})
 	fmt.Println(err, policy.Decide("GET", "/", http.Header{"X-Api-Key": {"k"}}).Reason)
 }
-`,
-	} {
-		if err := os.WriteFile(filepath.Join(folder, file), []byte(text), 0o644); err != nil {
+`
+)
+
+// user is a module of its own that uses this one.
+type user struct {
+	*testing.T
+	folder string
+	env    []string
+}
+
+func newUser(t *testing.T, goMod string, env ...string) user {
+	u := user{t, t.TempDir(), append(append(os.Environ(), "GOWORK=off"), env...)}
+	for file, text := range map[string]string{"go.mod": "module example\n\ngo 1.24\n" + goMod, "main.go": program} {
+		if err := os.WriteFile(filepath.Join(u.folder, file), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	run := func(arguments ...string) string {
-		t.Helper()
-		command := exec.Command("go", arguments...)
-		command.Dir, command.Env = folder, append(os.Environ(), "GOFLAGS=-buildvcs=false", "GOWORK=off")
-		output, err := command.CombinedOutput()
-		if err != nil {
-			t.Fatalf("go %v: %v\n%s", arguments, err, output)
-		}
-		return string(output)
+	return u
+}
+
+func (u user) run(arguments ...string) string {
+	u.Helper()
+	command := exec.Command("go", arguments...)
+	command.Dir, command.Env = u.folder, u.env
+	output, err := command.CombinedOutput()
+	if err != nil {
+		u.Fatalf("go %v: %v\n%s", arguments, err, output)
 	}
-	run("mod", "vendor")
-	vendored := filepath.Join(folder, "vendor", name)
-	if flags := run("list", "-mod=vendor", "-f", "{{.Dir}} {{.CgoLDFLAGS}}", name); !strings.HasPrefix(flags, vendored+" ") || strings.Contains(flags, module) {
+	return string(output)
+}
+
+// A program that keeps its dependencies in its vendor folder builds from there alone.
+func TestVendoring(t *testing.T) {
+	module, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := newUser(t, "require "+name+" v0.0.0\nreplace "+name+" => "+module+"\n", "GOFLAGS=-buildvcs=false")
+	u.run("mod", "vendor")
+	vendored := filepath.Join(u.folder, "vendor", name)
+	if flags := u.run("list", "-mod=vendor", "-f", "{{.Dir}} {{.CgoLDFLAGS}}", name); !strings.HasPrefix(flags, vendored+" ") || strings.Contains(flags, module) {
 		t.Errorf("not from the vendor folder: %s", flags)
 	}
-	if output := run("run", "-mod=vendor", "."); output != "<nil> key_matched\n" {
+	if output := u.run("run", "-mod=vendor", "."); output != "<nil> key_matched\n" {
 		t.Errorf("%q", output)
 	}
-	if err := os.Remove(filepath.Join(vendored, "libkeygate_"+runtime.GOOS+"_"+runtime.GOARCH+".a")); err != nil {
-		t.Errorf("the library is not in the vendor folder: %v", err)
+	for _, file := range []string{"keygate.h", "libkeygate_" + runtime.GOOS + "_" + runtime.GOARCH + ".a"} {
+		if _, err := os.Stat(filepath.Join(vendored, file)); err != nil {
+			t.Errorf("not in the vendor folder: %v", err)
+		}
+	}
+}
+
+// The packed module is one that `go get` takes.
+func TestGoGet(t *testing.T) {
+	proxy, err := filepath.Abs("../../target/go/module")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := newUser(t, "", "GOPROXY=file://"+proxy, "GONOSUMDB="+name, "GOFLAGS=-modcacherw -buildvcs=false", "GOMODCACHE="+t.TempDir())
+	u.run("get", name+"@latest")
+	if output := u.run("run", "."); output != "<nil> key_matched\n" {
+		t.Errorf("%q", output)
 	}
 }
