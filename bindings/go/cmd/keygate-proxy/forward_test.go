@@ -147,14 +147,26 @@ func TestStripping(t *testing.T) {
 }
 
 // An event arrives while the upstream still holds the next one back.
-func TestServerSentEvents(t *testing.T) {
+func TestServerSentEvents(t *testing.T) { testStream(t, "text/event-stream") }
+
+// So does a part of any other body, also of one whose length is known.
+func TestStreamingBody(t *testing.T) { testStream(t, "application/x-ndjson") }
+
+func testStream(t *testing.T, contentType string) {
 	proceed := make(chan struct{})
-	upstream := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
+	upstream := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		if contentType != "text/event-stream" {
+			w.Header().Set("Content-Length", "27")
+		}
 		for i := range 3 {
 			fmt.Fprintf(w, "data: %d\n\n", i)
 			w.(http.Flusher).Flush()
-			<-proceed
+			select {
+			case <-proceed:
+			case <-r.Context().Done():
+				return
+			}
 		}
 	})
 	proxy := start(t, strict(always), upstream)
