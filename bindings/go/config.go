@@ -188,17 +188,17 @@ func (c Config) try(storage *C.keygate_policy) Status {
 		config.flags |= C.KEYGATE_NO_EXEMPT
 	}
 	config.api_key = pinned(&pins, c.APIKey.Reveal())
-	config.keys, config.key_count = list(&pins, c.Keys, func(key Key) C.keygate_key {
+	config.keys, config.key_count = lent(&pins, c.Keys, func(key Key) C.keygate_key {
 		return C.keygate_key{secret: pinned(&pins, key.Key.Reveal()), label: pinned(&pins, key.Label)}
 	})
-	config.sources, config.source_count = list(&pins, c.Sources, func(source Source) C.keygate_source {
+	config.sources, config.source_count = lent(&pins, c.Sources, func(source Source) C.keygate_source {
 		s := C.keygate_source{name: pinned(&pins, source.Name)}
 		if source.Bearer {
 			s.flags = C.KEYGATE_SOURCE_BEARER
 		}
 		return s
 	})
-	config.exempt, config.exempt_count = list(&pins, c.Exempt, func(path string) C.keygate_str {
+	config.exempt, config.exempt_count = lent(&pins, c.Exempt, func(path string) C.keygate_str {
 		return pinned(&pins, path)
 	})
 	return Status(C.keygate_policy_init(storage, C.sizeof_keygate_policy, &config))
@@ -214,8 +214,8 @@ func pinned(pins *runtime.Pinner, text string) C.keygate_str {
 	return C.keygate_str{ptr: (*C.char)(unsafe.Pointer(bytes)), len: C.size_t(len(text))}
 }
 
-// list lends a list to C.
-func list[G, T any](pins *runtime.Pinner, from []G, convert func(G) T) (*T, C.size_t) {
+// lent lends a list to C.
+func lent[G, T any](pins *runtime.Pinner, from []G, convert func(G) T) (*T, C.size_t) {
 	if len(from) == 0 {
 		return nil, 0
 	}

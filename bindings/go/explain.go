@@ -67,7 +67,7 @@ func (p *Policy) withRequest(method, target string, h http.Header, do func(*C.ke
 		}
 	}
 	request := C.keygate_request{size: C.sizeof_keygate_request, method: pinned(&pins, method), target: pinned(&pins, target)}
-	request.headers, request.header_count = list(&pins, fields, func(field [2]string) C.keygate_header {
+	request.headers, request.header_count = lent(&pins, fields, func(field [2]string) C.keygate_header {
 		return C.keygate_header{name: pinned(&pins, field[0]), value: pinned(&pins, field[1])}
 	})
 	do(m.storage, &request)

@@ -120,15 +120,19 @@ func (p *parser) object(field, expected string, read func(name string) (known bo
 	return p.end()
 }
 
-func (p *parser) list(field string, read func() error) error {
+// list reads a list into its place. An empty one is not nil.
+func list[T any](p *parser, field string, to *[]T, read func() (T, error)) error {
 	const expected = "must be a list"
 	if err := p.begin('[', field, expected); err != nil {
 		return err
 	}
+	*to = []T{}
 	for p.json.More() {
-		if err := read(); err != nil {
+		item, err := read()
+		if err != nil {
 			return err
 		}
+		*to = append(*to, item)
 	}
 	return p.end()
 }
@@ -221,28 +225,15 @@ func (p *parser) section(field string) (config Config, err error) {
 			return true, p.secret(name, &config.APIKey)
 		case "keys":
 			own = true
-			config.Keys = []Key{}
-			return true, p.list(name, func() error {
-				key, err := p.key()
-				config.Keys = append(config.Keys, key)
-				return err
-			})
+			return true, list(p, name, &config.Keys, p.key)
 		case "sources":
 			own = true
-			config.Sources = []Source{}
-			return true, p.list(name, func() error {
-				source, err := p.source()
-				config.Sources = append(config.Sources, source)
-				return err
-			})
+			return true, list(p, name, &config.Sources, p.source)
 		case "exempt":
 			own = true
-			config.Exempt = []string{}
-			return true, p.list(name, func() error {
-				var path string
-				err := p.text(name, &path)
-				config.Exempt = append(config.Exempt, path)
-				return err
+			return true, list(p, name, &config.Exempt, func() (path string, err error) {
+				err = p.text(name, &path)
+				return path, err
 			})
 		case "proxy":
 			section, err := p.section(name)
