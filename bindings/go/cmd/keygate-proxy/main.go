@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -161,10 +162,8 @@ func decisionLogger(log *slog.Logger, explain bool) func(*http.Request, *keygate
 			level = slog.LevelError
 		}
 		method := "(other)"
-		for _, name := range usual {
-			if r.Method == name {
-				method = name
-			}
+		if slices.Contains(usual, r.Method) {
+			method = r.Method
 		}
 		attributes := []slog.Attr{
 			slog.String("verdict", verdict),
