@@ -82,3 +82,14 @@ uninstall: ## Remove what `make install` with the same settings has installed
 .PHONY: test-capi
 test-capi: lib ## Test the C interface: conformance, hostile callers, sanitizers, symbols, install
 	tests/c/run
+
+
+.PHONY: go test-go demo-go fuzz-go
+go: ## Build target/go/keygate-proxy
+	$(MAKE) -C bindings/go proxy
+test-go: ## Test the Go module and its proxy
+	$(MAKE) -C bindings/go test
+demo-go: ## A guide to 401 step by step, answered by the Go proxy
+	@$(MAKE) --no-print-directory -C bindings/go demo
+fuzz-go: ## Fuzz the Go module for TIME, 60s if not given
+	$(MAKE) -C bindings/go fuzz
