@@ -83,7 +83,6 @@ uninstall: ## Remove what `make install` with the same settings has installed
 test-capi: lib ## Test the C interface: conformance, hostile callers, sanitizers, symbols, install
 	tests/c/run
 
-
 .PHONY: go test-go demo-go fuzz-go
 go: ## Build target/go/keygate-proxy
 	$(MAKE) -C bindings/go proxy

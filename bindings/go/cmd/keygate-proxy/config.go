@@ -26,8 +26,8 @@ type configFile struct {
 	path string
 	log  *slog.Logger
 	gate keygate.Gate
-	// applied is what the file last held when it was put in force or refused.
-	applied reading
+	// last is the reading before, and applied the one that was put in force or refused.
+	last, applied reading
 }
 
 // reading is what came of reading the file: its content, or why there is none.
@@ -97,23 +97,25 @@ func (f *configFile) apply(r reading) error {
 func (f *configFile) watch(ctx context.Context) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
-	last := f.applied
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			f.see(read(f.path))
 		}
-		now := read(f.path)
-		settled := now.same(last)
-		last = now
-		if !settled || now.same(f.applied) {
-			continue
-		}
-		f.applied = now
-		if err := f.apply(now); err != nil {
-			f.log.Error("the configuration is refused; the one before stays in force", "file", f.path, "error", err.Error())
-		}
+	}
+}
+
+func (f *configFile) see(now reading) {
+	settled := now.same(f.last)
+	f.last = now
+	if !settled || now.same(f.applied) {
+		return
+	}
+	f.applied = now
+	if err := f.apply(now); err != nil {
+		f.log.Error("the configuration is refused; the one before stays in force", "file", f.path, "error", err.Error())
 	}
 }
 
