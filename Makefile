@@ -92,3 +92,7 @@ demo-go: ## A guide to 401 step by step, answered by the Go proxy
 	@$(MAKE) --no-print-directory -C bindings/go demo
 fuzz-go: ## Fuzz the Go module for TIME, 60s if not given
 	$(MAKE) -C bindings/go fuzz
+
+.PHONY: nginx
+nginx: lib ## Build target/nginx/ngx_http_keygate_module.so for Debian's nginx
+	bindings/nginx/build.sh
