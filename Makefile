@@ -96,3 +96,7 @@ fuzz-go: ## Fuzz the Go module for TIME, 60s if not given
 .PHONY: nginx
 nginx: lib ## Build target/nginx/ngx_http_keygate_module.so for Debian's nginx
 	bindings/nginx/build.sh
+
+.PHONY: test-nginx
+test-nginx: nginx ## nginx: the vectors, the guide to 401, reloads
+	tests/hosts/run.sh requirements.txt test_nginx.py test_nginx_vectors.py

@@ -1,0 +1,764 @@
+"""What nginx does with the gate's decisions."""
+
+import base64
+import os
+import re
+import socket
+import subprocess
+import threading
+
+import h2.connection
+import h2.events
+import hosts
+import pytest
+from hosts import ask
+
+KEY = "sk-5f0c4b8e21d97a36"
+OTHER = "sk-a97b3310fe64d285"
+RIGHT = ("Authorization", f"Bearer {KEY}")
+WRONG = ("Authorization", f"Bearer {OTHER}")
+GATE = f"keygate on; keygate_auth_mode all_except_health; keygate_api_key {KEY};"
+
+
+def server(port, body, options=""):
+    return f"server {{ listen 127.0.0.1:{port} {options}; {body} }}"
+
+
+@pytest.fixture
+def gate(start, upstream):
+    """gate(body) starts nginx with one server before the upstream and returns (nginx, port)."""
+
+    def run(body=f"{GATE} location / {{ PASS }}", http="", options=""):
+        port = hosts.free_port()
+        to = f"proxy_pass http://127.0.0.1:{upstream.port};"
+        text = f"{http}\n{server(port, body, options)}".replace("PASS", to)
+        return start(text, port), port
+
+    return run
+
+
+def check_denied(response, challenge=hosts.CHALLENGE, code="missing_api_key"):
+    assert response.status == 401
+    assert response.all("www-authenticate") == [challenge]
+    assert response.get("content-type") == "application/json"
+    error = response.json()["error"]
+    assert (error["type"], error["code"]) == ("authentication_error", code)
+
+
+def check_invalid(response):
+    check_denied(response, hosts.CHALLENGE_INVALID, "invalid_api_key")
+
+
+# The answer
+
+
+def test_allowed(gate, upstream):
+    nginx, port = gate()
+    response = ask(port, headers=[RIGHT])
+    assert (response.status, response.body) == (200, b"upstream\n")
+    assert len(upstream.requests) == 1
+    assert nginx.gate_lines() == []
+
+
+def test_denied(gate, upstream):
+    nginx, port = gate()
+    check_denied(ask(port))
+    check_invalid(ask(port, headers=[WRONG]))
+    check_invalid(ask(port, headers=[("x-api-key", "")]))
+    assert upstream.requests == []
+
+
+def test_head_has_no_body(gate):
+    _, port = gate()
+    with hosts.Connection(port) as connection:
+        first = connection.request("HEAD", "/v1/models")
+        assert first.status == 401
+        assert int(first.get("content-length")) > 100
+        # Were there a body, this would not be a status line.
+        assert connection.request("GET", "/v1/models", [RIGHT]).status == 200
+
+
+@pytest.mark.parametrize("size", [10, 100_000, 3_000_000])
+def test_body_of_a_denied_request(gate, upstream, size):
+    _, port = gate(http="client_max_body_size 10m;")
+    with hosts.Connection(port) as connection:
+        check_denied(connection.request("POST", "/v1/messages", body=b"x" * size))
+        assert connection.request("POST", "/v1/messages", [RIGHT], b"y" * 10).status == 200
+    assert [body for *_, body in upstream.requests] == [b"y" * 10]
+
+
+def test_chunked_body_of_a_denied_request(gate):
+    _, port = gate()
+    with hosts.Connection(port) as connection:
+        connection.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.send(b"5\r\nhello\r\n0\r\n\r\n")
+        check_denied(connection.response())
+        connection.send(b"GET / HTTP/1.1\r\nHost: a\r\n" + b"x-api-key: %s\r\n\r\n" % KEY.encode())
+        assert connection.response().status == 200
+
+
+def test_no_100_continue_for_a_denied_request(gate):
+    _, port = gate()
+    with hosts.Connection(port) as connection:
+        connection.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n")
+        check_denied(connection.response())
+
+
+def test_keep_alive_asks_each_time(gate):
+    _, port = gate()
+    with hosts.Connection(port) as connection:
+        for _ in range(3):
+            assert connection.request("GET", "/", [RIGHT]).status == 200
+            check_invalid(connection.request("GET", "/", [WRONG]))
+            check_denied(connection.request("GET", "/"))
+
+
+def test_pipelined(gate):
+    _, port = gate()
+    with hosts.Connection(port) as connection:
+        one = b"GET / HTTP/1.1\r\nHost: a\r\nx-api-key: %s\r\n\r\n"
+        connection.send(b"".join(one % key.encode() for key in (KEY, OTHER, KEY, OTHER)))
+        assert [connection.response().status for _ in range(4)] == [200, 401, 200, 401]
+
+
+def test_gzip_and_charset_do_not_harm_the_body(gate):
+    _, port = gate(http="charset utf-8; gzip on; gzip_types *; gzip_min_length 1; msie_padding on;")
+    with hosts.Connection(port) as connection:
+        check_denied(connection.request("GET", "/", [("User-Agent", "MSIE Chrome")]))
+        check_denied(connection.request("GET", "/", [("Accept-Encoding", "gzip")]))
+        assert connection.request("GET", "/", [RIGHT]).status == 200
+
+
+# The target
+
+
+@pytest.mark.parametrize(
+    "target, status",
+    [
+        ("/healthz", 200),
+        ("/healthz?x=1", 200),
+        ("//healthz", 401),
+        ("/healthz/", 401),
+        ("/%68ealthz", 401),
+        ("/a/../healthz", 401),
+        ("/./healthz", 401),
+        ("http://gate.test/healthz", 401),
+        ("http://gate.test", 401),
+        ("http://gate.test?/healthz", 401),
+        ("https://healthz/healthz", 401),
+    ],
+)
+def test_the_target_as_received_decides(gate, target, status):
+    _, port = gate(f"{GATE} location / {{ PASS }} location = /healthz {{ PASS }}")
+    assert ask(port, "GET", target).status == status
+
+
+@pytest.mark.parametrize(
+    "line, status",
+    [
+        (b"GET /healthz HTTP/1.0", 200),
+        (b"GET /healthz HTTP/1.0  ", 200),
+        (b"GET   /healthz   HTTP/1.0", 200),
+        (b"HEAD /healthz HTTP/1.0", 200),
+        (b"POST /healthz HTTP/1.0", 401),
+        (b"GET /healthz/HTTP/1.0 HTTP/1.0", 401),
+    ],
+)
+def test_request_lines(gate, line, status):
+    _, port = gate()
+    with hosts.Connection(port) as connection:
+        connection.send(line + b"\r\n\r\n")
+        assert connection.response(head=line.startswith(b"HEAD")).status == status
+
+
+def test_http_0_9(gate):
+    _, port = gate()
+    for line, body in ((b"GET /healthz\r\n", b"upstream"), (b"GET /other\r\n", b"missing_api_key")):
+        with hosts.Connection(port) as connection:
+            connection.send(line)
+            assert body in connection.file.read()
+
+
+def test_many_headers(gate, upstream):
+    """nginx keeps headers in lists of 20: the deciding one is found beyond them, and stripped."""
+    nginx, port = gate(http="large_client_header_buffers 16 64k;")
+    for count in (1, 18, 19, 20, 21, 45):
+        filler = [(f"X-Filler-{n}", str(n)) for n in range(count)]
+        upstream.requests.clear()
+        assert ask(port, headers=[*filler, RIGHT, *filler, ("x-api-key", OTHER)]).status == 200
+        [(_, _, headers, _)] = upstream.requests
+        sent = [item for item in headers if item[0].startswith("X-Filler")]
+        assert sent == filler + filler
+        assert KEY not in upstream.seen() and OTHER not in upstream.seen()
+        check_invalid(ask(port, headers=[*filler, WRONG, *filler, ("x-api-key", KEY)]))
+
+
+# Stripping
+
+
+SPELLINGS = ["Authorization", "X-API-Key", "x_api_key", "x.api.key", "x-goog-api-key", "X_Goog_Api_Key"]
+
+
+@pytest.mark.parametrize(
+    "mode, method, target, carrier",
+    [
+        ("strict", "GET", "/v1/models", RIGHT),
+        ("off", "GET", "/v1/models", RIGHT),
+        ("all_except_health", "GET", "/healthz", RIGHT),
+        ("strict", "OPTIONS", "/v1/models", RIGHT),
+    ],
+)
+def test_stripping(gate, upstream, mode, method, target, carrier):
+    body = f"""keygate on; keygate_auth_mode {mode}; keygate_api_key {KEY};
+        location / {{ PASS }} location /kept {{ keygate_strip off; PASS }}"""
+    _, port = gate(body, "underscores_in_headers on; ignore_invalid_headers off;")
+    headers = [carrier] + [(name, KEY) for name in SPELLINGS[1:]] + [("X-Keep", "kept")]
+    assert ask(port, method, target, headers).status == 200
+    assert KEY not in upstream.seen()
+    assert ("X-Keep", "kept") in upstream.requests[0][2]
+    upstream.requests.clear()
+    assert ask(port, method, "/kept", headers).status == 200
+    [(_, _, seen, _)] = upstream.requests
+    assert sum(KEY in value for _, value in seen) == len(SPELLINGS)
+
+
+def test_stripped_headers_are_gone_from_variables_too(gate, upstream):
+    body = f"""keygate on; keygate_auth_mode strict; keygate_api_key {KEY};
+        keygate_source cookie; keygate_source x-forwarded-for; keygate_source authorization bearer;
+        keygate_source user-agent;
+        proxy_set_header X-A $http_authorization; proxy_set_header X-B $http_cookie;
+        proxy_set_header X-C $cookie_a; proxy_set_header X-D $proxy_add_x_forwarded_for;
+        proxy_set_header X-E $http_user_agent; proxy_set_header X-F $remote_user;
+        location / {{ PASS }}"""
+    nginx, port = gate(body)
+    headers = [("Cookie", KEY), ("Cookie", f"a={KEY}"), ("X-Forwarded-For", KEY), RIGHT]
+    basic = base64.b64encode(f"{KEY}:{KEY}".encode()).decode()
+    assert ask(port, headers=[*headers, ("User-Agent", KEY)]).status == 200
+    assert ask(port, headers=[headers[0], ("Authorization", f"Basic {basic}")]).status == 200
+    assert KEY not in upstream.seen() and basic not in upstream.seen()
+    assert ("X-D", "127.0.0.1") in upstream.requests[0][2]
+
+
+@pytest.mark.parametrize("protocol", ["fastcgi", "scgi", "uwsgi"])
+def test_stripping_before_other_upstreams(gate, protocol):
+    """Whatever these are sent as, the key is not in it; without stripping, it is."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        received = []
+
+        def take():
+            for _ in range(2):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.settimeout(5)
+                    received.append(connection.recv(65536))
+
+        thread = threading.Thread(target=take, daemon=True)
+        thread.start()
+        to = f"include /etc/nginx/{protocol}_params; {protocol}_pass 127.0.0.1:{listener.getsockname()[1]};"
+        _, port = gate(f"{GATE} location / {{ {to} }} location /kept {{ keygate_strip off; {to} }}")
+        assert ask(port, headers=[RIGHT, ("X-Keep", "kept")]).status == 502
+        assert ask(port, target="/kept", headers=[RIGHT]).status == 502
+        thread.join(10)
+    assert b"kept" in received[0] and KEY.encode() not in received[0]
+    assert KEY.encode() in received[1]
+
+
+# Beside other modules of the access phase
+
+
+BASIC = ("Authorization", "Basic " + base64.b64encode(b"user:password").decode())
+BASIC_WRONG = ("Authorization", "Basic " + base64.b64encode(b"user:wrong").decode())
+
+
+@pytest.fixture
+def users(tmp_path):
+    path = tmp_path / "users"
+    path.write_text("user:{PLAIN}password\n")
+    return f'auth_basic "staff"; auth_basic_user_file {path};'
+
+
+@pytest.mark.parametrize(
+    "headers, status",
+    [
+        ([], 401),
+        ([("x-api-key", KEY)], 200),
+        ([BASIC], 200),
+        ([BASIC, ("x-api-key", OTHER)], 200),
+        ([BASIC_WRONG], 401),
+        ([BASIC_WRONG, ("x-api-key", KEY)], 401),
+        ([("x-api-key", OTHER)], 401),
+    ],
+)
+def test_satisfy_any(gate, users, headers, status):
+    """Authorization is the gate's first source, so a wrong one there is not rescued by x-api-key."""
+    _, port = gate(f"{GATE} {users} satisfy any; location / {{ PASS }}")
+    response = ask(port, headers=headers)
+    assert response.status == status
+    if status == 200:
+        assert response.all("www-authenticate") == []
+        assert response.body == b"upstream\n"
+    else:
+        challenges = response.all("www-authenticate")
+        assert len(challenges) == 2 and 'Basic realm="staff"' in challenges
+        assert response.json()["error"]["type"] == "authentication_error"
+
+
+def test_satisfy_any_with_addresses(gate):
+    _, port = gate(f"""{GATE} satisfy any;
+        location /in {{ allow 127.0.0.1; deny all; PASS }}
+        location /out {{ deny all; PASS }}
+        location /off {{ keygate_auth_mode off; deny all; PASS }}""")
+    inside = ask(port, target="/in")
+    assert inside.status == 200 and inside.all("www-authenticate") == []
+    check_denied(ask(port, target="/out"))
+    assert ask(port, target="/out", headers=[RIGHT]).status == 200
+    # A gate that is off satisfies nothing.
+    assert ask(port, target="/off", headers=[RIGHT]).status == 403
+
+
+def test_satisfy_any_leaves_the_401_of_the_upstream(gate, upstream, users):
+    def refuse(handler, _):
+        handler.reply(401, "text/plain", b"not from the gate", [("WWW-Authenticate", "Own")])
+
+    upstream.answer = refuse
+    _, port = gate(f"{GATE} {users} satisfy any; location / {{ PASS }}")
+    response = ask(port, headers=[BASIC])
+    assert (response.status, response.body) == (401, b"not from the gate")
+    assert response.all("www-authenticate") == ["Own"]
+
+
+def test_satisfy_all(gate, upstream, users):
+    _, port = gate(f"""{GATE} keygate_source x-api-key;
+        location / {{ {users} PASS }} location /none {{ deny all; PASS }}""")
+    check_denied(ask(port, headers=[BASIC]))
+    only_key = ask(port, headers=[("x-api-key", KEY)])
+    assert only_key.all("www-authenticate") == ['Basic realm="staff"']
+    assert only_key.get("content-type") == "text/html"
+    assert ask(port, headers=[("x-api-key", KEY), BASIC]).status == 200
+    assert ask(port, target="/none", headers=[("x-api-key", KEY)]).status == 403
+
+
+def test_another_module_reads_the_header_before_it_is_stripped(gate, upstream, users):
+    _, port = gate(f"""{GATE} keygate_source x-api-key; keygate_source authorization;
+        location / {{ {users} PASS }}""")
+    assert ask(port, headers=[("x-api-key", KEY), BASIC]).status == 200
+    assert BASIC[1] not in upstream.seen()
+
+
+# Redirects within nginx and subrequests
+
+
+def test_error_page(gate, upstream):
+    nginx, port = gate(f"""{GATE} error_page 401 /denied.html;
+        location / {{ PASS }}
+        location = /denied.html {{ internal; return 200 "of the operator"; }}
+        location /named {{ error_page 401 @named; PASS }}
+        location @named {{ PASS }}
+        location /other {{ error_page 401 =403 /denied.html; PASS }}
+        location /away {{ error_page 401 http://login.test/; PASS }}
+        location /loop {{ error_page 401 /loop; PASS }}""")
+    got = ask(port, headers=[WRONG])
+    assert (got.status, got.body) == (401, b"of the operator")
+    assert got.all("www-authenticate") == [hosts.CHALLENGE_INVALID]
+    assert len(nginx.gate_lines()) == 1
+
+    assert ask(port, target="/other").status == 403
+    assert ask(port, target="/away").get("location") == "http://login.test/"
+    assert upstream.requests == []
+
+    # What the operator forwards does not carry the credentials either.
+    for target in ("/named", "/loop"):
+        lines = len(nginx.gate_lines())
+        got = ask(port, "POST", target, headers=[WRONG], body=b"x")
+        assert (got.status, got.body) == (401, b"upstream\n")
+        assert got.all("www-authenticate") == [hosts.CHALLENGE_INVALID]
+        assert len(nginx.gate_lines()) == lines + 1
+    assert len(upstream.requests) == 2 and OTHER not in upstream.seen()
+
+
+def test_internal_redirects_are_asked_once(gate, upstream, tmp_path):
+    (tmp_path / "index.html").write_text("index")
+    upstream.answer = lambda handler, _: handler.reply(
+        200, "text/plain", b"", [("X-Accel-Redirect", "/files/index.html")]
+    )
+    nginx, port = gate(f"""keygate on; keygate_auth_mode auto; keygate_allow_lan_access on;
+        keygate_api_key {KEY}; keygate_explain on;
+        location / {{ PASS }}
+        location /files/ {{ alias {tmp_path}/; }}
+        location /try {{ root {tmp_path}; try_files /none /files/index.html; }}""")
+    # In auto, an explained request always has a line: one line is one question.
+    for target in ("/", "/try", "/files/"):
+        before = len(nginx.gate_lines())
+        got = ask(port, target=target, headers=[RIGHT])
+        assert (got.status, got.body) == (200, b"index")
+        assert len(nginx.gate_lines()) == before + 1
+    check_denied(ask(port))
+    check_denied(ask(port, target="/files/"))
+
+
+def test_a_redirect_to_another_policy_is_asked_again(gate, upstream):
+    """With what was received: neither the stripped headers nor the method of the error page."""
+    upstream.answer = lambda handler, _: handler.reply(
+        200, "text/plain", b"", [("X-Accel-Redirect", "/inner")]
+    ) if handler.path.startswith("/outer") else handler.reply(404, "text/plain", b"")
+    _, port = gate(f"""keygate on; keygate_auth_mode strict; keygate_api_key {KEY};
+        location /outer {{ PASS }}
+        location /inner {{ internal; keygate_api_key {OTHER}; keygate_source x-goog-api-key;
+            empty_gif; }}
+        location = /healthz {{ proxy_intercept_errors on; error_page 404 =200 /up; PASS }}
+        location = /up {{ keygate_auth_mode all_except_health; keygate_api_key {OTHER};
+            empty_gif; }}""")
+    assert ask(port, target="/outer", headers=[RIGHT, ("x-goog-api-key", OTHER)]).status == 200
+    check_denied(ask(port, target="/outer", headers=[RIGHT]))
+    check_invalid(ask(port, target="/outer", headers=[RIGHT, ("x-goog-api-key", KEY)]))
+    # The error page is fetched with GET; what was received is POST, and so not exempt.
+    assert ask(port, "GET", "/healthz", headers=[RIGHT]).status == 200
+    check_invalid(ask(port, "POST", "/healthz", headers=[RIGHT]))
+
+
+def test_subrequests(gate, upstream, tmp_path):
+    (tmp_path / "page.shtml").write_text('<!--# include virtual="/part" -->')
+    nginx, port = gate(f"""keygate on; keygate_auth_mode auto; keygate_allow_lan_access on;
+        keygate_api_key {KEY}; keygate_explain on;
+        location /asked {{ auth_request /auth; PASS }}
+        location /mirrored {{ mirror /mirror; PASS }}
+        location /ssi {{ alias {tmp_path}; ssi on; ssi_types *; }}
+        location = /auth {{ internal; PASS }}
+        location = /mirror {{ internal; PASS }}
+        location = /part {{ PASS }}""")
+    for target, paths in (
+        ("/asked", {"/auth", "/asked"}),
+        ("/mirrored", {"/mirror", "/mirrored"}),
+        ("/ssi/page.shtml", {"/part"}),
+    ):
+        upstream.requests.clear()
+        before = len(nginx.gate_lines())
+        assert ask(port, target=target, headers=[RIGHT]).status == 200
+        # A mirrored request is not waited for by nginx.
+        hosts.wait_until(lambda: len(upstream.requests) == len(paths))
+        assert {path for _, path, _, _ in upstream.requests} == paths
+        assert KEY not in upstream.seen()
+        assert len(nginx.gate_lines()) == before + 1
+        upstream.requests.clear()
+        check_invalid(ask(port, target=target, headers=[WRONG]))
+        assert upstream.requests == []
+
+
+def test_auth_request_can_be_given_the_credential(gate, upstream):
+    _, port = gate(f"""{GATE} location / {{ auth_request /auth; PASS }}
+        location = /auth {{ internal; keygate_strip off; PASS }}""")
+    assert ask(port, target="/v1", headers=[RIGHT]).status == 200
+    seen = {path: headers for _, path, headers, _ in upstream.requests}
+    assert RIGHT in seen["/auth"] and RIGHT not in seen["/v1"]
+
+
+# HTTP/2
+
+
+def curl(*arguments):
+    command = ["curl", "--silent", "--show-error", "--include", "--max-time", "10", *arguments]
+    text = subprocess.run(command, capture_output=True, check=True).stdout
+    head, _, body = text.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    headers = [tuple(line.lower().split(": ", 1)) for line in lines[1:]]
+    return lines[0], hosts.Response(int(lines[0].split()[1]), headers, body)
+
+
+def test_http2(gate, upstream):
+    nginx, port = gate(options="http2")
+    url = f"http://127.0.0.1:{port}"
+    h2 = ["--http2-prior-knowledge", "--path-as-is"]
+
+    line, got = curl(*h2, f"{url}/v1/models", "-H", f"Authorization: Bearer {KEY}")
+    assert line.startswith("HTTP/2 200") and got.body == b"upstream\n"
+    assert KEY not in upstream.seen()
+    for arguments, code in (
+        ([], "missing"),
+        (["-H", f"x-api-key: {OTHER}"], "invalid"),
+    ):
+        line, got = curl(*h2, f"{url}/v1/models", *arguments)
+        assert line.startswith("HTTP/2 401")
+        assert got.json()["error"]["code"] == f"{code}_api_key"
+        assert len(got.all("www-authenticate")) == 1
+    _, got = curl(*h2, f"{url}/v1/models", "--head")
+    assert got.status == 401 and got.body == b""
+    for target, status in (("/healthz", 200), ("//healthz", 401), ("/%68ealthz", 401)):
+        assert curl(*h2, url + target)[1].status == status
+    assert curl(*h2, f"{url}/v1", "-X", "OPTIONS")[1].status == 200
+    assert KEY not in nginx.log() and OTHER not in nginx.log()
+
+
+@pytest.mark.parametrize("size", [0, 10, 60_000])
+def test_http2_body_of_a_denied_request(gate, size):
+    """The answer arrives whole, and the connection goes on."""
+    _, port = gate(options="http2")
+    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        client = h2.connection.H2Connection()
+        client.initiate_connection()
+        bodies = {1: b"", 3: b""}
+        statuses = {}
+        for stream, key in ((1, OTHER), (3, KEY)):
+            client.send_headers(
+                stream,
+                [
+                    (":method", "POST"),
+                    (":scheme", "http"),
+                    (":authority", "gate.test"),
+                    (":path", "/v1/messages"),
+                    ("x-api-key", key),
+                ],
+            )
+            for begin in range(0, size, 10_000):
+                client.send_data(stream, b"x" * min(10_000, size - begin))
+            client.end_stream(stream)
+            connection.sendall(client.data_to_send())
+            ended = False
+            while not ended:
+                data = connection.recv(65536)
+                assert data, "nginx closed the connection"
+                for event in client.receive_data(data):
+                    if isinstance(event, h2.events.ResponseReceived):
+                        statuses[event.stream_id] = dict(event.headers)[b":status"]
+                    elif isinstance(event, h2.events.DataReceived):
+                        bodies[event.stream_id] += event.data
+                        client.acknowledge_received_data(event.flow_controlled_length, stream)
+                    elif isinstance(event, (h2.events.StreamEnded, h2.events.StreamReset)):
+                        ended |= event.stream_id == stream
+                connection.sendall(client.data_to_send())
+            # Room for the next body, whatever nginx has not read of this one.
+            size = min(size, 10)
+    assert statuses == {1: b"401", 3: b"200"}
+    assert b"invalid_api_key" in bodies[1] and bodies[3] == b"upstream\n"
+
+
+# Logs and variables
+
+
+def test_log_of_a_denial(gate):
+    nginx, port = gate()
+    ask(port, "POST", f"/v1/models?key={KEY}", [WRONG, ("Referer", f"http://x/?key={KEY}")], b"x")
+    [line] = nginx.gate_lines()
+    assert " [info] " in line
+    assert re.search(
+        r"keygate: deny: The deciding header's value equals no configured key \(key_mismatch\), "
+        r'client: 127\.0\.0\.1, server: , request: "POST /v1/models"$',
+        line,
+    )
+
+
+def test_log_of_an_empty_key(gate):
+    nginx, port = gate('keygate on; keygate_auth_mode strict; keygate_api_key ""; location / { PASS }')
+    check_denied(ask(port, headers=[RIGHT]), hosts.CHALLENGE, "invalid_api_key")
+    [line] = nginx.gate_lines()
+    assert " [error] " in line
+    assert "Proxy auth is enabled but api_key is empty; denying request (no_key_configured)" in line
+
+
+def test_explanations_are_logged_where_asked_for(gate):
+    body = f"{GATE} location / {{ PASS }} location /why {{ keygate_explain on; PASS }}"
+    nginx, port = gate(body)
+    joined = ("Authorization", f"Bearer{KEY}")
+    ask(port, headers=[joined])
+    ask(port, target=f"/why?api_key={KEY}", headers=[joined, ("x-api-key", KEY)])
+    ask(port, target="/why", headers=[RIGHT, ("x-api-key", OTHER)])
+    ask(port, target="/why", headers=[RIGHT])
+    lines = nginx.gate_lines()
+    assert len(lines) == 3
+    assert "findings" not in lines[0]
+    assert "(key_mismatch), findings: shadowed_match bearer_no_space key_in_query, " in lines[1]
+    assert "keygate: allow: " in lines[2] and "(key_matched), findings: shadowed_present, " in lines[2]
+
+
+def test_no_key_in_the_error_log(gate):
+    """In any place of a request, in any state of it, at the level of debugging as of info."""
+    nginx, port = gate(f"{GATE} keygate_explain on; location / {{ PASS }}")
+    for key in (KEY, OTHER):
+        for name in ("Authorization", "x-api-key", "api-key", "Cookie", "Referer"):
+            for value in (key, f"Bearer {key}", f"Bearer{key}", f'"{key}"', f"Basic {key}", key[:-1], key + "x"):
+                ask(port, target=f"/v1?key={key}&api_key={key}", headers=[(name, value)])
+    assert len(nginx.gate_lines()) > 50
+    assert KEY[3:11] not in nginx.log() and OTHER[3:11] not in nginx.log()
+
+
+def test_variables(gate):
+    nginx, port = gate(
+        f"""keygate on; keygate_auth_mode strict; keygate_api_key {KEY} label=alice;
+        keygate_api_key {OTHER}; location / {{ PASS }} location /open {{ keygate off; PASS }}
+        location /early {{ set $early "$keygate_verdict"; add_header X-Early "[$early]"; PASS }}""",
+        """log_format gate "$keygate_verdict $keygate_reason $keygate_source $keygate_key_label";
+        access_log $LOG gate;""".replace("$LOG", "gate.log"),
+    )
+    requests = [
+        ([RIGHT], "allow key_matched authorization alice"),
+        ([("x-api-key", OTHER)], "allow key_matched x-api-key -"),
+        ([("x-goog-api-key", "no")], "deny key_mismatch x-goog-api-key -"),
+        ([], "deny credential_missing - -"),
+    ]
+    for headers, _ in requests:
+        ask(port, headers=headers)
+    ask(port, target="/open", headers=[RIGHT])
+    assert ask(port, target="/early", headers=[RIGHT]).get("x-early") == "[]"
+    nginx.stop()
+    lines = (nginx.folder / "gate.log").read_text().splitlines()
+    assert lines == [line for _, line in requests] + ["- - - -", "allow key_matched authorization alice"]
+
+
+# The configuration
+
+
+def test_levels(gate):
+    """A list of one's own replaces the inherited one; the rest is inherited one by one."""
+    http = f"keygate on; keygate_auth_mode strict; keygate_api_key {KEY}; keygate_api_key {OTHER};"
+    _, port = gate(
+        """keygate_source x-gate;
+        location / { PASS }
+        location /key { keygate_api_key sk-location; PASS }
+        location /source { keygate_source x-other bearer; PASS }
+        location /mode { keygate_auth_mode all_except_health; keygate_exempt /mode/up; PASS }
+        location /none { keygate_auth_mode off; PASS }
+        location /open { keygate off; location /open/closed { keygate on; PASS } PASS }""",
+        http,
+    )
+
+    def status(target, *headers):
+        return ask(port, target=target, headers=headers).status
+
+    for key in (KEY, OTHER):
+        assert status("/", ("x-gate", key)) == 200
+        assert status("/", ("x-api-key", key)) == 401
+        assert status("/key", ("x-gate", key)) == 401
+        assert status("/source", ("x-other", f"Bearer {key}")) == 200
+        assert status("/source", ("x-gate", key)) == 401
+    assert status("/key", ("x-gate", "sk-location")) == 200
+    assert status("/mode") == 401
+    assert status("/mode/up") == 200
+    assert status("/healthz") == 401
+    assert status("/none") == 200
+    assert status("/open") == 200
+    assert status("/open/closed") == 401
+    assert status("/open/closed", ("x-gate", KEY)) == 200
+
+
+LONG = "k" * 257
+BAD = [
+    ("keygate_auth_mode on;", "keygate_auth_mode: auth_mode must be off, strict, all_except_health or auto"),
+    ("keygate_auth_mode STRICT;", "keygate_auth_mode: auth_mode must be off, strict, all_except_health or auto"),
+    (f"keygate_api_key {LONG};", "keygate_api_key: a key is longer than 256 bytes"),
+    ('keygate_api_key "k ";', "keygate_api_key: a key "),
+    ('keygate_api_key "k\\n";', "keygate_api_key: a key "),
+    ("keygate_api_key k; keygate_api_key '';", "keygate_api_key: a key is empty"),
+    ("keygate_api_key '' label=a;", "keygate_api_key: a key is empty"),
+    ("keygate_api_key k label=" + "l" * 33 + ";", "keygate_api_key: a key's label is longer than 32 bytes"),
+    ("".join(f"keygate_api_key k{n};" for n in range(9)), "keygate_api_key: there are more than 8 keys"),
+    (f"keygate_api_key k {KEY};", '"keygate_api_key" directive takes nothing but label=NAME'),
+    ("keygate_source 'x key';", "keygate_source: a source's name is not an HTTP header name"),
+    ("keygate_source '';", "keygate_source: a source's name is not an HTTP header name"),
+    ("keygate_source a; keygate_source A;", "keygate_source: a source's name stands twice"),
+    ("keygate_source " + "n" * 33 + ";", "keygate_source: a source's name is longer than 32 bytes"),
+    ("".join(f"keygate_source k{n};" for n in range(9)), "keygate_source: there are more than 8 sources"),
+    ("keygate_source a Bearer;", '"keygate_source" directive takes nothing but "bearer"'),
+    ("keygate_exempt healthz;", "keygate_exempt: an exempt path does not start with /"),
+    ("keygate_exempt /a?b;", "keygate_exempt: an exempt path holds ? or #"),
+    ("keygate_exempt /" + "p" * 64 + ";", "keygate_exempt: an exempt path is longer than 64 bytes"),
+    ("".join(f"keygate_exempt /{n};" for n in range(9)), "keygate_exempt: there are more than 8 exempt paths"),
+    ("keygate_auth_mode strict; keygate_auth_mode off;", '"keygate_auth_mode" directive is duplicate'),
+    ("keygate maybe;", 'invalid value "maybe" in "keygate" directive'),
+    ("keygate_api_key_file none;", "keygate_api_key_file: open() "),
+    ("keygate_api_key_file .;", "keygate_api_key_file: "),
+    ("keygate on;", "keygate is on without keygate_auth_mode: auth_mode must be off, strict"),
+]
+
+
+@pytest.mark.parametrize("level", ["http", "server", "location"])
+@pytest.mark.parametrize("text, message", BAD, ids=range(len(BAD)))
+def test_bad_configuration(tmp_path, level, text, message):
+    nginx = hosts.Nginx(tmp_path, "")
+    text = f"\n{text}\n"
+    at = {place: text if place == level else "" for place in ("http", "server", "location")}
+    http = f"{at['http']} server {{ {at['server']} location / {{ {at['location']} }}\n}}\n"
+    line = nginx.write(http) + 1
+    got = nginx.test()
+    assert got.returncode != 0
+    [emerg] = [entry for entry in got.stderr.splitlines() if "[emerg]" in entry]
+    assert message in emerg
+    assert emerg.endswith(f" in {nginx.config}:{line}")
+    assert KEY not in got.stderr and LONG not in got.stderr
+
+
+def run_key_file(tmp_path, content, mode=0o600, label=""):
+    path = tmp_path / "keys"
+    path.write_bytes(content)
+    os.chmod(path, mode)
+    port = hosts.free_port()
+    gate = f"keygate on; keygate_auth_mode strict; keygate_api_key_file {path} {label};"
+    nginx = hosts.Nginx(tmp_path, server(port, f"{gate} location / {{ empty_gif; }}"))
+    return nginx, port
+
+
+def test_key_file(tmp_path):
+    content = f"# two keys\n{KEY}\n\n#{OTHER}\n{OTHER}".encode()
+    nginx, port = run_key_file(tmp_path, content, label="label=file")
+    assert "warn" not in nginx.test().stderr
+    with nginx.start(port):
+        for key in (KEY, OTHER):
+            assert ask(port, headers=[("x-api-key", key)]).status == 200
+        check_invalid(ask(port, headers=[("x-api-key", f"#{OTHER}")]))
+        check_invalid(ask(port, headers=[("x-api-key", "# two keys")]))
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"# CRLF\r\n%s\r\n", "a key holds a byte"),
+        (b"#\n%s \n", "a key starts or ends with a space or a tab"),
+        (b"#\n\t%s\n", "a key starts or ends with a space or a tab"),
+        (b"#\n%s\0\n", "a key holds a byte"),
+        (b"#\n%s" + b"x" * 256, "a key is longer than 256 bytes"),
+    ],
+)
+def test_bad_key_file(tmp_path, content, message):
+    nginx, _ = run_key_file(tmp_path, content.replace(b"%s", KEY.encode()))
+    got = nginx.test()
+    assert got.returncode != 0
+    assert message in got.stderr and f', line 2 of "{tmp_path}/keys" in {nginx.config}:' in got.stderr
+    assert KEY not in got.stderr
+
+
+def test_key_file_that_is_too_long(tmp_path):
+    nginx, _ = run_key_file(tmp_path, b"#" * 65537)
+    assert "is not a file of at most 65536 bytes" in nginx.test().stderr
+
+
+@pytest.mark.parametrize("mode, warned", [(0o600, False), (0o400, False), (0o640, True), (0o604, True)])
+def test_key_file_that_others_can_read(tmp_path, mode, warned):
+    nginx, _ = run_key_file(tmp_path, KEY.encode(), mode)
+    got = nginx.test()
+    assert got.returncode == 0
+    assert ("can be read by its group or by everybody" in got.stderr) == warned
+
+
+def test_warnings(tmp_path):
+    nginx, _ = run_key_file(tmp_path, b"# none\n")
+    got = nginx.test()
+    assert got.returncode == 0
+    assert "holds no key" in got.stderr and "keygate is on without a key" in got.stderr
+    nginx.write(server(hosts.free_port(), "keygate_auth_mode strict;"))
+    got = nginx.test()
+    assert got.returncode == 0
+    assert '"keygate on" stands nowhere' in got.stderr
+
+
+def test_keys_in_memory(tmp_path):
+    """A key from a file is in a worker's data once for each policy, and nowhere else."""
+    nginx, port = run_key_file(tmp_path, KEY.encode() + b"\n")
+    with nginx.start(port):
+        [worker] = nginx.children()
+        with open(f"/proc/{worker}/maps") as maps, open(f"/proc/{worker}/mem", "rb", 0) as memory:
+            found = 0
+            for line in maps:
+                addresses, access, *_, name = line.split()
+                if access.startswith("rw") and name != "[stack]":
+                    begin, end = (int(text, 16) for text in addresses.split("-"))
+                    memory.seek(begin)
+                    found += memory.read(end - begin).count(KEY.encode())
+    assert found == 1
