@@ -1,6 +1,12 @@
+import hosts
 import pytest
 
-import hosts
+
+def pytest_generate_tests(metafunc):
+    if "new_gate" in metafunc.fixturenames:
+        import gates
+
+        metafunc.parametrize("host", gates.CHOSEN)
 
 
 @pytest.fixture
@@ -25,3 +31,21 @@ def start(tmp_path):
     for nginx in started:
         nginx.stop()
         nginx.check_health()
+
+
+@pytest.fixture
+def new_gate(host, tmp_path):
+    """new_gate(upstream_port, **settings) starts a gate on the host."""
+    import gates
+
+    running = []
+
+    def run(upstream_port, **settings):
+        folder = tmp_path / f"gate{len(running)}"
+        folder.mkdir()
+        running.append(gates.KINDS[host](folder, upstream_port, settings))
+        return running[-1]
+
+    yield run
+    for gate in running:
+        gate.stop()

@@ -8,7 +8,7 @@ requirements=$here/$1
 shift
 environment=$root/target/hosts/$(basename "$requirements" .txt)
 
-"$root/bindings/nginx/packages.sh" nginx curl python3-venv wrk
+"$root/bindings/nginx/packages.sh" nginx curl python3-venv
 if ! cmp -s "$requirements" "$environment/installed.txt"; then
     rm -rf "$environment"
     python3 -m venv "$environment"
