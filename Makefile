@@ -99,4 +99,13 @@ nginx: lib ## Build target/nginx/ngx_http_keygate_module.so for Debian's nginx
 
 .PHONY: test-nginx
 test-nginx: nginx ## nginx: the vectors, the guide to 401, reloads
-	tests/hosts/run.sh requirements.txt test_nginx.py test_nginx_vectors.py
+	KEYGATE_HOSTS=nginx tests/hosts/run.sh requirements.txt test_nginx.py test_nginx_vectors.py \
+		test_nginx_reload.py test_document.py
+
+.PHONY: test-sdk
+test-sdk: nginx ## The vendors' clients through the hosts
+	KEYGATE_HOSTS=nginx tests/hosts/run.sh requirements-sdk.txt test_sdk.py
+
+.PHONY: demo-nginx
+demo-nginx: nginx ## The guide to 401 with nginx: its commands and their answers
+	bindings/nginx/demo.sh

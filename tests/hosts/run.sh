@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs pytest in an environment of its own under target/: run.sh REQUIREMENTS TEST...
+# Runs pytest with what it needs, kept under target/: run.sh REQUIREMENTS TEST...
+# With requirements-sdk.txt, the packages of node/ are installed too.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -7,6 +8,7 @@ root=$(cd "$here/../.." && pwd)
 requirements=$here/$1
 shift
 environment=$root/target/hosts/$(basename "$requirements" .txt)
+node=$root/target/hosts/node
 
 "$root/bindings/nginx/packages.sh" nginx curl python3-venv
 if ! cmp -s "$requirements" "$environment/installed.txt"; then
@@ -15,6 +17,16 @@ if ! cmp -s "$requirements" "$environment/installed.txt"; then
     "$environment/bin/pip" --quiet --disable-pip-version-check install --requirement "$requirements"
     cp "$requirements" "$environment/installed.txt"
 fi
+if [ "$(basename "$requirements")" = requirements-sdk.txt ] &&
+    ! cmp -s "$here/node/package-lock.json" "$node/installed.json"
+then
+    command -v npm > /dev/null || "$root/bindings/nginx/packages.sh" nodejs npm
+    rm -rf "$node"
+    mkdir -p "$node"
+    cp "$here/node/package.json" "$here/node/package-lock.json" "$node"
+    (cd "$node" && npm ci --silent --no-audit --no-fund)
+    cp "$here/node/package-lock.json" "$node/installed.json"
+fi
 
 cd "$here"
-exec timeout 600 "$environment/bin/python" -B -m pytest -p no:cacheprovider -q -rA --no-header "$@"
+exec timeout 600 "$environment/bin/python" -B -m pytest -p no:cacheprovider --no-header -q -rP "$@"
