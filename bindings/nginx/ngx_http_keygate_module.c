@@ -1186,6 +1186,21 @@ ngx_http_keygate_label(ngx_conf_t *cf, ngx_str_t *label)
 }
 
 
+/* The next place in a list of this level, which is begun if need be. */
+static void *
+ngx_http_keygate_push(ngx_conf_t *cf, ngx_array_t **list, size_t size)
+{
+    if (*list == NULL) {
+        *list = ngx_array_create(cf->pool, 2, size);
+        if (*list == NULL) {
+            return NULL;
+        }
+    }
+
+    return ngx_array_push(*list);
+}
+
+
 static ngx_int_t
 ngx_http_keygate_add_key(ngx_conf_t *cf, ngx_http_keygate_loc_conf_t *kcf,
     u_char *data, size_t len, ngx_str_t *label)
@@ -1194,14 +1209,6 @@ ngx_http_keygate_add_key(ngx_conf_t *cf, ngx_http_keygate_loc_conf_t *kcf,
     ngx_pool_cleanup_t            *cln;
     ngx_http_keygate_secret_t     *secret;
     ngx_http_keygate_main_conf_t  *kmcf;
-
-    if (kcf->settings.keys == NULL) {
-        kcf->settings.keys = ngx_array_create(cf->pool, 2,
-                                              sizeof(keygate_key));
-        if (kcf->settings.keys == NULL) {
-            return NGX_ERROR;
-        }
-    }
 
     cln = ngx_pool_cleanup_add(cf->pool,
                                sizeof(ngx_http_keygate_secret_t) + len);
@@ -1219,7 +1226,7 @@ ngx_http_keygate_add_key(ngx_conf_t *cf, ngx_http_keygate_loc_conf_t *kcf,
     cln->handler = ngx_http_keygate_wipe_secret;
     kmcf->secrets = secret;
 
-    key = ngx_array_push(kcf->settings.keys);
+    key = ngx_http_keygate_push(cf, &kcf->settings.keys, sizeof(keygate_key));
     if (key == NULL) {
         return NGX_ERROR;
     }
@@ -1414,15 +1421,8 @@ ngx_http_keygate_source(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    if (kcf->settings.sources == NULL) {
-        kcf->settings.sources = ngx_array_create(cf->pool, 3,
-                                                 sizeof(keygate_source));
-        if (kcf->settings.sources == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    source = ngx_array_push(kcf->settings.sources);
+    source = ngx_http_keygate_push(cf, &kcf->settings.sources,
+                                   sizeof(keygate_source));
     if (source == NULL) {
         return NGX_CONF_ERROR;
     }
@@ -1452,15 +1452,8 @@ ngx_http_keygate_exempt(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    if (kcf->settings.exempt == NULL) {
-        kcf->settings.exempt = ngx_array_create(cf->pool, 2,
-                                                sizeof(keygate_str));
-        if (kcf->settings.exempt == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    path = ngx_array_push(kcf->settings.exempt);
+    path = ngx_http_keygate_push(cf, &kcf->settings.exempt,
+                                 sizeof(keygate_str));
     if (path == NULL) {
         return NGX_CONF_ERROR;
     }

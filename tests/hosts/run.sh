@@ -29,4 +29,4 @@ then
 fi
 
 cd "$here"
-exec timeout 600 "$environment/bin/python" -B -m pytest -p no:cacheprovider --no-header -q -rP "$@"
+exec timeout 600 "$environment/bin/python" -B -m pytest -p no:cacheprovider --no-header -q -rfEP "$@"
