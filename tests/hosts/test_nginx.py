@@ -752,6 +752,8 @@ def test_keys_in_memory(tmp_path):
     """A key from a file is in a worker's data once for each policy, and nowhere else."""
     nginx, port = run_key_file(tmp_path, KEY.encode() + b"\n")
     with nginx.start(port):
+        # The answer shows that the worker is there; a key in the request would be in its buffer.
+        check_denied(ask(port))
         [worker] = nginx.children()
         with open(f"/proc/{worker}/maps") as maps, open(f"/proc/{worker}/mem", "rb", 0) as memory:
             found = 0
