@@ -98,13 +98,13 @@ nginx: lib ## Build target/nginx/ngx_http_keygate_module.so for Debian's nginx
 	bindings/nginx/build.sh
 
 .PHONY: test-nginx
-test-nginx: nginx ## nginx: the vectors, the guide to 401, reloads
+test-nginx: nginx ## nginx: the vectors, other modules, reloads under load
 	KEYGATE_HOSTS=nginx tests/hosts/run.sh requirements.txt test_nginx.py test_nginx_vectors.py \
-		test_nginx_reload.py test_document.py
+		test_nginx_reload.py
 
 .PHONY: test-sdk
-test-sdk: nginx ## The vendors' clients through the hosts
-	KEYGATE_HOSTS=nginx tests/hosts/run.sh requirements-sdk.txt test_sdk.py
+test-sdk: nginx go ## The vendors' clients, and the guide to 401, through nginx and the Go proxy
+	KEYGATE_HOSTS="nginx go" tests/hosts/run.sh requirements-sdk.txt test_sdk.py test_document.py
 
 .PHONY: demo-nginx
 demo-nginx: nginx ## The guide to 401 with nginx: its commands and their answers
