@@ -18,7 +18,7 @@ demo: ## Explain the requests that people get a 401 for
 	@PATH="$(CURDIR)/target/debug:$$PATH" bindings/cli/demo
 
 .PHONY: test
-test: lint test-rust ## All tests
+test: lint test-rust test-capi test-go test-nginx test-sdk ## All tests
 
 .PHONY: lint
 lint: ## Formatting, clippy and the documentation's links
@@ -28,6 +28,7 @@ lint: ## Formatting, clippy and the documentation's links
 
 .PHONY: test-rust
 test-rust: ## The core and the command line
+	.ci/packages curl bsdutils
 	$(CARGO) test --locked --workspace --all-features
 
 .PHONY: lib

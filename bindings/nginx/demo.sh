@@ -5,7 +5,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 module=$(cd "$here/../.." && pwd)/target/nginx/ngx_http_keygate_module.so
-"$here/packages.sh" nginx curl
+"$here/../../.ci/packages" nginx curl
 
 dir=$(mktemp -d)
 pid=
