@@ -110,3 +110,15 @@ test-sdk: nginx go ## The vendors' clients, and the guide to 401, through nginx 
 .PHONY: demo-nginx
 demo-nginx: nginx ## The guide to 401 with nginx: its commands and their answers
 	bindings/nginx/demo.sh
+
+.PHONY: firmware
+firmware: ## The vectors and the figures on a Cortex-M4F and an RV32, emulated
+	bindings/firmware/run.py
+
+.PHONY: firmware-controls
+firmware-controls: ## Plant faults; each must turn the firmware red
+	bindings/firmware/run.py --controls
+
+.PHONY: test-cross
+test-cross: ## The suite on powerpc (big-endian) and i686
+	tests/cross/run

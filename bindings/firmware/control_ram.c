@@ -1,0 +1,1 @@
+int planted = 1;

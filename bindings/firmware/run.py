@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""Build the firmware for both machines at two levels of optimisation, run it, print the figures.
+
+run.py [--only NAME] [--control NAME]   a control plants a fault, and the run must then fail
+run.py --controls                       every control, each of which must fail and for its reason
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+OUT = ROOT / "target" / "firmware"
+PACKAGES = "gcc-arm-none-eabi gcc-riscv64-unknown-elf qemu-system-arm qemu-system-misc".split()
+
+MACHINES = {
+    "cortex-m4f": {
+        "target": "thumbv7em-none-eabihf",
+        "tools": "arm-none-eabi-",
+        "cflags": ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"],
+        "ldflags": [],
+        "qemu": ["qemu-system-arm", "-M", "mps2-an386"],
+    },
+    "riscv32": {
+        "target": "riscv32imac-unknown-none-elf",
+        "tools": "riscv64-unknown-elf-",
+        "cflags": ["-march=rv32imac_zicsr", "-mabi=ilp32", "-mcmodel=medany"],
+        "ldflags": ["-melf32lriscv"],
+        "qemu": ["qemu-system-riscv32", "-M", "virt", "-bios", "none"],
+    },
+}
+LEVELS = ("s", "3")
+
+DECIDING = {f"keygate_{name}" for name in ("decide", "evaluation_begin", "evaluation_push", "evaluation_finish")}
+SETTING_UP = {"keygate_policy_init", "keygate_policy_wipe"}
+EXPLANATION = {"keygate_explain", "keygate_findings", "keygate_finding_text"}
+
+# What each control is seen by: a line of the failed run.
+CONTROLS = {
+    "expectation": r"^FAILED decide: ",
+    "early-exit": r"^FAILED instructions: they depend on a secret$",
+    "stack": r"^FAILED stack beyond its limit, or none: stack, decide$",
+    "ram": r"^FAILED the library has RAM of its own",
+    "panic": r"keygate_a_panic_can_be_reached",
+}
+
+
+class Failed(Exception):
+    pass
+
+
+def run(*command, **options):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+    if done.returncode:
+        raise Failed(f"{command[0]} ended with {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def planted(control):
+    """A copy of the sources with a fault in it."""
+    copy = OUT / "control"
+    shutil.rmtree(copy, ignore_errors=True)
+    for name in run("git", "-C", ROOT, "ls-files", "-z").split("\0"):
+        if name and (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, copy / name)
+    if control == "early-exit":
+        file = copy / "src" / "compare.rs"
+        naive = (
+            "fn constant_time_eq(a: &[u8], b: &[u8]) -> bool { a == b }\n"
+            "fn constant_time_eq_n<const N: usize>(a: &[u8; N], b: &[u8; N]) -> bool { a == b }\n"
+        )
+        text, count = re.subn(r"^use constant_time_eq::.*\n", naive, file.read_text(), flags=re.M)
+        if count != 1:
+            raise SystemExit("the early exit cannot be planted: src/compare.rs has changed")
+    else:
+        file = copy / "src" / "ffi.rs"
+        text = file.read_text() + (
+            "\n#[unsafe(no_mangle)]\n"
+            "pub extern \"C\" fn keygate_planted(index: usize) -> u8 { b\"planted\"[index] }\n"
+        )
+    file.write_text(text)
+    return copy
+
+
+def library(machine, level, control):
+    source = planted(control) if control in ("early-exit", "panic") else ROOT
+    target = machine["target"]
+    environment = dict(os.environ, RUSTC="/usr/bin/rustc", RUSTC_BOOTSTRAP="1", CARGO_PROFILE_CAPI_OPT_LEVEL=level)
+    environment.pop("RUSTFLAGS", None)
+    run(
+        os.environ.get("CARGO", "cargo"), "rustc", "--locked", "--profile", "capi", "--lib", "--features", "capi",
+        "--crate-type", "staticlib", "--target", target, "-Zbuild-std=core", "--target-dir", OUT / "cargo",
+        cwd=source, env=environment,
+    )  # fmt: skip
+    return OUT / "cargo" / target / "capi" / "libkeygate.a"
+
+
+def sizes(machine, work, archive, control):
+    """Bytes of code and constants that each part of the library comes to, linked alone."""
+    tools = machine["tools"]
+    # The second half of the archive, Rust's own, says that it has no symbols: hence the warning.
+    symbols = run(f"{tools}nm", "--defined-only", archive).split()
+    exported = {name for kind, name in zip(symbols, symbols[1:]) if kind == "T" and name.startswith("keygate_")}
+    if not DECIDING | SETTING_UP | EXPLANATION <= exported:
+        raise Failed("the library does not export what it should")
+    more = []
+    if control == "ram":
+        run(f"{tools}gcc", *machine["cflags"], "-c", HERE / "control_ram.c", "-o", work / "control_ram.o")
+        more = [work / "control_ram.o", "-u", "planted"]
+    parts = {
+        "code, deciding": DECIDING,
+        "code, with setting up": DECIDING | SETTING_UP,
+        "code, all but the explanation": exported - EXPLANATION,
+        "code, everything": exported,
+    }
+    figures = {}
+    for part, names in parts.items():
+        wanted = [word for name in sorted(names) for word in ("-u", name)]
+        alone = work / "alone.elf"
+        link = [f"{tools}ld", *machine["ldflags"], "--gc-sections", "-e", "keygate_decide", *wanted, archive, *more]
+        try:
+            run(*link, "-o", alone)
+        except Failed as failed:
+            # A panic that the optimiser cannot rule out.
+            if part != "code, everything" or "keygate_a_panic_can_be_reached" not in str(failed):
+                raise
+            figures[part] = "does not link"
+            figures["why"] = str(failed)
+            continue
+        text, data, bss = (int(word) for word in run(f"{tools}size", alone).splitlines()[1].split()[:3])
+        if data or bss:
+            raise Failed(f"FAILED the library has RAM of its own: {data} and {bss} bytes")
+        figures[part] = text
+        figures["RAM, the library's own"] = data + bss
+    return figures
+
+
+def firmware(name, level, control):
+    machine = MACHINES[name]
+    work = OUT / f"{name}-{level}"
+    work.mkdir(parents=True, exist_ok=True)
+    archive = shutil.copy(library(machine, level, control), work / "libkeygate.a")
+    figures = sizes(machine, work, archive, control)
+    why = figures.pop("why", None)
+    if why and (level == "3" or control == "panic"):
+        raise Failed(why)
+    defines = [] if why else ["-DEXPLANATION"]
+    if control == "stack":
+        defines.append("-DCONTROL_STACK")
+    wrong = ["--wrong"] if control == "expectation" else []
+    run(sys.executable, HERE / "table.py", *wrong, work / "table.c")
+    sources = [f"{file}.c" for file in ("main", "vectors", "instructions", "stack", "gate", "output", name)]
+    image = work / "firmware.elf"
+    run(
+        f"{machine['tools']}gcc", *machine["cflags"], "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror",
+        "-ffreestanding", "-nostdlib", "-ffunction-sections", "-Wl,--gc-sections,-z,noexecstack", *defines,
+        "-I", HERE, "-I", ROOT / "include", *(HERE / file for file in sources), work / "table.c", archive,
+        "-L", HERE, "-T", HERE / f"{name}.ld", "-o", image,
+    )  # fmt: skip
+    # One instruction takes 2^8 ns of the machine's time, whatever it is: a count, not a duration.
+    emulated = subprocess.run(
+        [*machine["qemu"], "-display", "none", "-serial", "none", "-monitor", "none", "-semihosting-config",
+         "enable=on,target=native", "-icount", "shift=8,sleep=off", "-kernel", str(image)],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    said = emulated.stdout + emulated.stderr
+    if emulated.returncode:
+        raise Failed(f"{said}the firmware ended with {emulated.returncode}")
+    for line in said.splitlines():
+        key, _, value = line.rpartition(" ")
+        figures[key] = int(value)
+    if figures.get("failures") != 0:
+        raise Failed(f"{said}no summary")
+    return figures
+
+
+def table(columns):
+    rows = list(dict.fromkeys(row for figures in columns.values() for row in figures))
+    yield "| | " + " | ".join(columns) + " |"
+    yield "|---|" + "---:|" * len(columns)
+    for row in rows:
+        yield f"| {row} | " + " | ".join(str(figures.get(row, "")) for figures in columns.values()) + " |"
+
+
+def check(control, only):
+    columns = {}
+    for name in MACHINES:
+        for level in LEVELS:
+            if only in (None, name, f"{name}-{level}"):
+                columns[f"{name} -{level}"] = firmware(name, level, control)
+    print("\n".join(table(columns)))
+
+
+def check_controls():
+    for name in MACHINES:
+        for control, sign in CONTROLS.items():
+            # Where the library is rebuilt, at the level that it ships with.
+            try:
+                firmware(name, "3", control)
+            except Failed as failed:
+                seen = re.search(f".*{sign}.*" if sign[0] != "^" else sign + ".*", str(failed), flags=re.M)
+                if not seen:
+                    raise SystemExit(f"{name}: control {control} failed for another reason:\n{failed}") from None
+                print(f"{name}: control {control} is red: {seen[0].strip()}", flush=True)
+            else:
+                raise SystemExit(f"{name}: control {control} went unseen")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", metavar="NAME", help="cortex-m4f, riscv32, or one with -s or -3")
+    parser.add_argument("--control", choices=CONTROLS)
+    parser.add_argument("--controls", action="store_true")
+    arguments = parser.parse_args()
+    subprocess.run([ROOT / "tests" / "cross" / "install", *PACKAGES], check=True)
+    try:
+        if arguments.controls:
+            check_controls()
+        else:
+            check(arguments.control, arguments.only)
+    except Failed as failed:
+        sys.exit(str(failed))
+
+
+main()

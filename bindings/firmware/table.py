@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Write the vectors as a C table: table.py [--wrong] OUTPUT. --wrong turns one expectation over."""
+
+import json
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).parent
+VECTORS = HERE.parent.parent / "tests" / "vectors"
+# What reads JSON is not on the controller.
+NOT_FOR_US = {"input_errors"}
+
+
+def text(string):
+    data = string.encode("latin-1")
+    return '"' + "".join(f"\\{byte:03o}" if chr(byte) in '"\\?' or not 32 <= byte < 127 else chr(byte) for byte in data) + '"'
+
+
+def span(string):
+    return f"{{{text(string)}, {len(string)}}}" if string else "{0, 0}"
+
+
+def array(kind, items, out, name):
+    """Define an array and return the two initialisers that point to it."""
+    if not items:
+        return "0", 0
+    out.append(f"static const {kind} {name}[] = {{{', '.join(items)}}};")
+    return name, len(items)
+
+
+def row(number, vector, not_carried, out):
+    given = vector["input"]
+    config = given["config"]
+    known = {"auth_mode", "allow_lan_access", "api_key", "keys", "sources", "exempt"}
+    if not set(config) <= known:
+        raise SystemExit(f"{vector['name']}: unknown field in the configuration")
+    keys = [f"{{{span(key['key'])}, {span(key.get('label', ''))}}}" for key in config.get("keys", [])]
+    sources = [f"{{{span(source['name'])}, {int(source.get('bearer', False))}}}" for source in config.get("sources", [])]
+    exempt = [span(path) for path in config.get("exempt", [])]
+    headers = [f"{{{span(name)}, {span(value)}}}" for name, value in given["headers"]]
+    flags = ["0"]
+    flags += ["KEYGATE_ALLOW_LAN_ACCESS"] * config.get("allow_lan_access", False)
+    flags += ["KEYGATE_NO_SOURCES"] * (config.get("sources") == [])
+    flags += ["KEYGATE_NO_EXEMPT"] * (config.get("exempt") == [])
+    parts = [
+        array("keygate_key", keys, out, f"keys_{number}"),
+        array("keygate_source", sources, out, f"sources_{number}"),
+        array("keygate_str", exempt, out, f"exempt_{number}"),
+    ]
+    lists = ", ".join(f"{pointer}, {count}" for pointer, count in parts)
+    pointer, count = array("keygate_header", headers, out, f"headers_{number}")
+    output = vector["output"]
+    names = [output.get(field) or "" for field in ("verdict", "reason", "effective_mode", "source")]
+    names.append(",".join(output.get("findings", [])))
+    places = [-1 if output.get(field) is None else output[field] for field in ("header_index", "key_index")]
+    return (
+        f"    {{{text(vector['name'])}, {span(config['auth_mode'])},\n"
+        f"     {{0, 0, {' | '.join(flags)}, {span(config.get('api_key', ''))}, {lists}}},\n"
+        f"     {{sizeof(keygate_request), {span(given['method'])}, {span(given['target'])}, {pointer}, {count}}},\n"
+        f"     {int(vector['name'] in not_carried)}, {int('error' in output)},\n"
+        f"     {', '.join(map(span, names))}, {places[0]}, {places[1]}}},"
+    )
+
+
+def main(arguments):
+    files = [path for path in sorted(VECTORS.glob("*.jsonl")) if path.stem not in NOT_FOR_US]
+    vectors = [json.loads(line) for path in files for line in path.read_text("ascii").splitlines()]
+    if not vectors:
+        raise SystemExit(f"no vectors in {VECTORS}")
+    not_carried = set((HERE / "not-carried.txt").read_text("ascii").split())
+    unknown = not_carried - {vector["name"] for vector in vectors}
+    if unknown:
+        raise SystemExit(f"not-carried.txt names no vector: {sorted(unknown)}")
+    if "--wrong" in arguments:
+        output = next(vector["output"] for vector in vectors if vector["output"].get("verdict") == "deny")
+        output["verdict"] = "allow"
+    out = ['#include "table.h"', ""]
+    rows = [row(number, vector, not_carried, out) for number, vector in enumerate(vectors)]
+    out += ["", "const vector vectors[] = {", *rows, "};", f"const uint32_t vector_count = {len(rows)};", ""]
+    pathlib.Path(arguments[-1]).write_text("\n".join(out), "ascii")
+
+
+main(sys.argv[1:])
