@@ -27,21 +27,11 @@ __attribute__((section(".start"), used)) static const struct {
     void (*handlers[15])(void);
 } start = {stack_top, {reset, [1 ... 14] = fault}};
 
-static uintptr_t semihosting(uintptr_t operation, const void *argument) {
+uintptr_t port_semihosting(uintptr_t operation, const void *argument) {
     register uintptr_t r0 __asm__("r0") = operation;
     register const void *r1 __asm__("r1") = argument;
     __asm__ volatile("bkpt 0xAB" : "+r"(r0) : "r"(r1) : "memory");
     return r0;
-}
-
-void port_write(const char *text) {
-    semihosting(0x04, text);
-}
-
-_Noreturn void port_exit(int status) {
-    const uintptr_t block[2] = {0x20026, (uintptr_t)status};
-    for (;;)
-        semihosting(0x20, block);
 }
 
 uint32_t port_clock(void) {

@@ -9,7 +9,8 @@ extern uint32_t stack_low[], stack_top[], bss_start[], bss_end[];
 
 int main(void);
 
-/* Both by semihosting. */
+/* A request to the emulator, as Arm's semihosting numbers them. */
+uintptr_t port_semihosting(uintptr_t operation, const void *argument);
 void port_write(const char *text);
 _Noreturn void port_exit(int status);
 

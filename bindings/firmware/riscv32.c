@@ -22,8 +22,8 @@ __attribute__((used, aligned(4))) static void fault(void) {
 }
 
 /* The three instructions must be neither compressed nor split by a page. */
-__attribute__((noinline, aligned(16))) static uintptr_t semihosting(uintptr_t operation,
-                                                                    const void *argument) {
+__attribute__((aligned(16))) uintptr_t port_semihosting(uintptr_t operation,
+                                                        const void *argument) {
     register uintptr_t a0 __asm__("a0") = operation;
     register const void *a1 __asm__("a1") = argument;
     __asm__ volatile(".option push\n"
@@ -37,16 +37,6 @@ __attribute__((noinline, aligned(16))) static uintptr_t semihosting(uintptr_t op
                      : "r"(a1)
                      : "memory");
     return a0;
-}
-
-void port_write(const char *text) {
-    semihosting(0x04, text);
-}
-
-_Noreturn void port_exit(int status) {
-    const uintptr_t block[2] = {0x20026, (uintptr_t)status};
-    for (;;)
-        semihosting(0x20, block);
 }
 
 uint32_t port_clock(void) {
