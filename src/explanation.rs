@@ -367,9 +367,11 @@ fn unquote(value: &[u8]) -> Option<&[u8]> {
 
 fn is_placeholder(credential: &[u8]) -> bool {
     let holds = |part: &[u8]| {
-        credential
-            .windows(part.len())
-            .any(|window| window.eq_ignore_ascii_case(part))
+        // Not `windows`: it can panic, and optimising for size does not see that it does not.
+        (0..credential.len()).any(|at| {
+            let rest = credential.get(at..).unwrap_or(&[]);
+            starts_with_ignore_case(rest, part)
+        })
     };
     let masked = |key: &[u8]| {
         !key.is_empty()
