@@ -1,0 +1,166 @@
+"""The policy once more, as formulas over bit vectors. Written from the text of the policy, not from
+the code: it enumerates what can be, and shares nothing with the core.
+
+Lengths are numbers; every byte may be symbolic. A key is (list of bytes, length), the length
+symbolic too.
+"""
+
+from dataclasses import dataclass
+
+import claripy
+from claripy import And, BVV, If, Not, Or
+
+SOURCES = ((b"authorization", True), (b"x-api-key", False), (b"x-goog-api-key", False))
+EXEMPT = (b"/healthz",)
+STRICT, OFF, ALL_EXCEPT_HEALTH = 0, 1, 2
+# Section 2.
+EFFECTIVE = {
+    "strict": STRICT,
+    "off": OFF,
+    "all_except_health": ALL_EXCEPT_HEALTH,
+    "auto": OFF,
+    "auto+lan": ALL_EXCEPT_HEALTH,
+}
+AUTH_OFF, PREFLIGHT, HEALTH, KEY_MATCHED = 1, 2, 3, 4
+NO_KEY_CONFIGURED, CREDENTIAL_MISSING, CREDENTIAL_UNUSABLE, KEY_MISMATCH, INVALID_CALL = 16, 17, 18, 19, 32
+NONE = -1
+TRUE, FALSE = claripy.true(), claripy.false()
+
+
+@dataclass
+class Outcome:
+    """What keygate_decision says, as bit vectors."""
+
+    verdict: object
+    reason: object
+    effective_mode: object
+    source: object
+    key: object
+    flags: object
+    header: object
+
+    def fields(self):
+        return vars(self)
+
+    def differs(self, other):
+        return Or(*(mine != other.fields()[name] for name, mine in self.fields().items()))
+
+
+def number(value, bits=32):
+    return BVV(value % (1 << bits), bits) if isinstance(value, int) else value
+
+
+def outcome(reason, mode, source=NONE, key=NONE, flags=0, header=NONE):
+    allow = BVV(1, 32)
+    reason = number(reason)
+    verdict = If(Or(*(reason == code for code in (AUTH_OFF, PREFLIGHT, HEALTH, KEY_MATCHED))), allow, BVV(0, 32))
+    return Outcome(verdict, reason, number(mode), number(source), number(key), number(flags), number(header, 64))
+
+
+INVALID = outcome(INVALID_CALL, STRICT)
+
+
+def choose(condition, one, other):
+    return Outcome(**{name: If(condition, value, other.fields()[name]) for name, value in one.fields().items()})
+
+
+def equal(bytes_, text):
+    if len(bytes_) != len(text):
+        return FALSE
+    return And(TRUE, *(one == other for one, other in zip(bytes_, text)))
+
+
+def is_name(bytes_, name):
+    """Names compare ASCII-case-insensitively and otherwise exactly."""
+    if len(bytes_) != len(name):
+        return FALSE
+    return And(TRUE, *(
+        Or(byte == ord(chr(own).lower()), byte == ord(chr(own).upper())) for byte, own in zip(bytes_, name)
+    ))
+
+
+def is_blank(byte):
+    return Or(byte == 0x20, byte == 0x09)
+
+
+def is_field_byte(byte):
+    return Or(is_blank(byte), And(byte.UGE(0x21), byte.ULE(0x7E)))
+
+
+def path_equals(target, path):
+    """What stands before the first `?` or `#`."""
+    if len(target) < len(path):
+        return FALSE
+    ends = TRUE if len(target) == len(path) else Or(target[len(path)] == ord("?"), target[len(path)] == ord("#"))
+    return And(equal(target[: len(path)], path), ends)
+
+
+def equals_key(credential, key):
+    """Equal in length and in every byte; nothing empty ever matches."""
+    text, length = key
+    if not credential or len(credential) > len(text):
+        return FALSE
+    return And(length == len(credential), *(own == byte for own, byte in zip(text, credential)))
+
+
+def lowest_key(credential, keys):
+    found = BVV(NONE % (1 << 32), 32)
+    for index in reversed(range(len(keys))):
+        found = If(equals_key(credential, keys[index]), BVV(index, 32), found)
+    return found
+
+
+def windows(value):
+    """Every way to trim: (condition, what is left)."""
+    for first in range(len(value)):
+        for last in range(first, len(value)):
+            yield And(
+                TRUE,
+                *(is_blank(byte) for byte in value[:first]),
+                Not(is_blank(value[first])),
+                Not(is_blank(value[last])),
+                *(is_blank(byte) for byte in value[last + 1 :]),
+            ), value[first : last + 1]
+    yield And(TRUE, *(is_blank(byte) for byte in value)), []
+
+
+def by_value(value, bearer, keys, mode, source, header):
+    """Rules 3.6 to 3.8 for the deciding header."""
+    result = None
+    for trimmed_so, trimmed in windows(value):
+        prefix = b"Bearer "
+        if bearer and len(trimmed) > len(prefix):
+            stripped = equal(trimmed[: len(prefix)], prefix)
+            key = If(stripped, lowest_key(trimmed[len(prefix) :], keys), lowest_key(trimmed, keys))
+            flags = If(stripped, BVV(1, 32), BVV(0, 32))
+        else:
+            key, flags = lowest_key(trimmed, keys), BVV(0, 32)
+        usable = And(TRUE, *(is_field_byte(byte) for byte in trimmed)) if trimmed else FALSE
+        none = number(NONE)
+        reason = If(
+            Not(usable),
+            number(CREDENTIAL_UNUSABLE),
+            If(key != none, number(KEY_MATCHED), number(KEY_MISMATCH)),
+        )
+        one = outcome(reason, mode, source, If(usable, key, none), flags, header)
+        result = one if result is None else choose(trimmed_so, one, result)
+    return result
+
+
+def decide(mode, keys, method, target, headers, exempt=EXEMPT):
+    """Section 3, the last rule first. `mode` is the effective one."""
+    result = outcome(CREDENTIAL_MISSING, mode)
+    for source, (name, bearer) in reversed(list(enumerate(SOURCES))):
+        for header, (sent_name, value) in reversed(list(enumerate(headers))):
+            deciding = by_value(value, bearer, keys, mode, source, header)
+            result = choose(is_name(sent_name, name), deciding, result)
+    if not keys:
+        result = outcome(NO_KEY_CONFIGURED, mode)
+    health = And(
+        mode == ALL_EXCEPT_HEALTH,
+        Or(equal(method, b"GET"), equal(method, b"HEAD")),
+        Or(FALSE, *(path_equals(target, path) for path in exempt)),
+    )
+    result = choose(health, outcome(HEALTH, mode), result)
+    result = choose(mode == OFF, outcome(AUTH_OFF, mode), result)
+    return choose(equal(method, b"OPTIONS"), outcome(PREFLIGHT, mode), result)
