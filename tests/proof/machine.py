@@ -4,9 +4,10 @@ import logging
 
 import angr
 import claripy
-from claripy import And, Not
-from angr.engines import HeavyVEXMixin, UberEngine
+import z3
+from angr.engines import HeavyResilienceMixin, HeavyVEXMixin, HooksMixin, SimEngineFailure, SimEngineSyscall
 from angr.engines.vex.heavy.heavy import VEXEarlyExit
+from claripy import And, Not
 
 logging.getLogger("angr").setLevel(logging.ERROR)
 logging.getLogger("cle").setLevel(logging.ERROR)
@@ -112,8 +113,16 @@ class PlainBranches(HeavyVEXMixin):
             raise VEXEarlyExit
 
 
-class Engine(UberEngine, PlainBranches):
-    """Takes branches by way of `PlainBranches`."""
+class Engine(SimEngineFailure, SimEngineSyscall, HooksMixin, HeavyResilienceMixin, PlainBranches):
+    """What of angr's engine is needed here."""
+
+
+def solver_without_timeout(timeout=None, max_memory=None):
+    """Asking z3 how a timeout is set takes longer than most queries; none is wanted anyway."""
+    return z3.Solver(ctx=claripy.backends.z3._context)
+
+
+claripy.backends.z3.solver = solver_without_timeout
 
 
 def plain_byte(state, name):

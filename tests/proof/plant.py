@@ -1,0 +1,167 @@
+"""Builds the library with one fault planted in a copy of its source."""
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PLACE = ROOT / "target" / "planted"
+PARTS = ("Cargo.toml", "Cargo.lock", "Makefile", "README.md", "src", "include", "bindings/cli")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`new` stands for `old`, which must be there exactly once; or for the body of a function."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    # The checks that must refute it: what `prove.py --only` takes.
+    caught_by: tuple = ()
+    # Whether it makes time depend on a key.
+    leaks: bool = False
+
+
+FAULTS = (
+    Fault(
+        "the comparison ends at the first difference",
+        "src/compare.rs",
+        "constant_time_eq(begin, candidate)",
+        "begin.iter().zip(candidate).all(|(own, sent)| core::hint::black_box(own) == sent)",
+        ("compare(3,)",),
+        leaks=True,
+    ),
+    Fault(
+        "the comparison is ==",
+        "src/compare.rs",
+        "fn equals",
+        "self.bytes.get(..usize::from(self.len)) == Some(candidate) && !candidate.is_empty()",
+        ("compare(9,)",),
+        leaks=True,
+    ),
+    Fault(
+        "the key's length is no part of equality",
+        "src/compare.rs",
+        "fn equals",
+        "self.begins_with(candidate).is_some_and(|(_, begins)| begins)",
+        ("compare(4,)",),
+    ),
+    Fault(
+        "only the low 8 bits of a length are compared",
+        "src/compare.rs",
+        "fn equals",
+        """let Some((sent, begins)) = self.begins_with(candidate) else {
+            return false;
+        };
+        let fact = |begins: bool, len: u16| u16::from(begins) << 8 | (len & 0xff);
+        constant_time_eq_n(&fact(begins, self.len).to_ne_bytes(), &fact(true, sent).to_ne_bytes())""",
+        ("compare(256,)",),
+    ),
+    Fault(
+        "an empty credential equals an empty key",
+        "src/compare.rs",
+        ".filter(|&sent| sent > 0)",
+        ".filter(|_| true)",
+        ("compare(0,)",),
+    ),
+    Fault(
+        "an empty key may be configured",
+        "src/config.rs",
+        "check(!secret.is_empty(), ConfigErrorKind::KeyEmpty)?;",
+        "",
+        ("key_made(0, True)",),
+    ),
+    Fault(
+        "the search ends at the key that matches",
+        "src/compare.rs",
+        "fn find<",
+        "secrets.into_iter().position(|secret| core::hint::black_box(secret.equals(candidate)))",
+        ("two keys",),
+        leaks=True,
+    ),
+    Fault(
+        "a wrong authorization falls through to the next header",
+        "src/evaluation.rs",
+        "self.open = index;",
+        "self.open = if key.is_none() && index == 0 { self.open } else { index };",
+        ("shadowed pair",),
+    ),
+    Fault(
+        "a path that begins like an exempt one is exempt",
+        "src/evaluation.rs",
+        "exempt == path_of(target)",
+        "path_of(target).starts_with(exempt)",
+        ("health, HEAD, query or fragment",),
+    ),
+    Fault(
+        "a method is exempt by its first letter",
+        "src/evaluation.rs",
+        'b"GET" | b"HEAD"',
+        'b"GET" | [b\'H\', ..]',
+        ("health, HEAD, query or fragment",),
+    ),
+    Fault(
+        "a mode is masked",
+        "src/ffi.rs",
+        "match number {\n        KEYGATE_MODE_STRICT",
+        "match number & 3 {\n        KEYGATE_MODE_STRICT",
+        ("modes()",),
+    ),
+    Fault(
+        "DEL passes for a byte of a value",
+        "src/credential.rs",
+        "0x21..=0x7e",
+        "0x21..=0x7f",
+        ("OPTIONS with a header",),
+    ),
+)
+
+
+def body(source, signature):
+    """Where the body of the one function with this beginning stands."""
+    found = [match.start() for match in re.finditer(re.escape(signature) + r"\b|" + re.escape(signature), source)]
+    assert len(found) == 1, f"{signature!r} is there {len(found)} times"
+    start = source.index("{", found[0])
+    depth = 0
+    for at in range(start, len(source)):
+        depth += {"{": 1, "}": -1}.get(source[at], 0)
+        if depth == 0:
+            return start + 1, at
+    raise AssertionError(f"{signature!r} does not end")
+
+
+def plant(fault):
+    tree = PLACE / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    for part in PARTS:
+        to = tree / part
+        to.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy2)(ROOT / part, to)
+    file = tree / fault.file
+    source = file.read_text()
+    if fault.old.startswith("fn "):
+        start, end = body(source, fault.old)
+        source = source[:start] + "\n        " + fault.new + "\n    " + source[end:]
+    else:
+        assert source.count(fault.old) == 1, f"{fault.old!r} is there {source.count(fault.old)} times in {fault.file}"
+        source = source.replace(fault.old, fault.new)
+    file.write_text(source)
+    return tree
+
+
+def build(fault):
+    """The directory with the libraries that have the fault."""
+    tree = plant(fault)
+    target = PLACE / "target"
+    environment = os.environ | {"CARGO_TARGET_DIR": str(target), "RUSTFLAGS": "-Adead_code -Aunused"}
+    built = subprocess.run(["make", "lib"], cwd=tree, env=environment, capture_output=True, text=True)
+    assert built.returncode == 0, f"{fault.name}: {built.stderr}"
+    to = PLACE / re.sub(r"\W+", "-", fault.name)
+    to.mkdir(exist_ok=True)
+    for library in ("libkeygate.so", "libkeygate.a"):
+        shutil.copy2(target / "capi" / library, to)
+    return to
