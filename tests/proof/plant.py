@@ -9,12 +9,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = ROOT / "target" / "planted"
-PARTS = ("Cargo.toml", "Cargo.lock", "Makefile", "README.md", "src", "include", "bindings/cli")
+NOT_COPIED = shutil.ignore_patterns("target", ".git", "node_modules", "__pycache__")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`new` stands for `old`, which must be there exactly once; or for the body of a function."""
+    """`new` stands for the pattern `old`, which must match exactly once; or, where `old` begins with
+    `fn`, for that function's body."""
 
     name: str
     file: str
@@ -30,7 +31,7 @@ FAULTS = (
     Fault(
         "the comparison ends at the first difference",
         "src/compare.rs",
-        "constant_time_eq(begin, candidate)",
+        r"constant_time_eq\(begin, candidate\)",
         "begin.iter().zip(candidate).all(|(own, sent)| core::hint::black_box(own) == sent)",
         ("compare(3,)",),
         leaks=True,
@@ -64,14 +65,14 @@ FAULTS = (
     Fault(
         "an empty credential equals an empty key",
         "src/compare.rs",
-        ".filter(|&sent| sent > 0)",
+        r"\.filter\(\|&sent\| sent > 0\)",
         ".filter(|_| true)",
         ("compare(0,)",),
     ),
     Fault(
         "an empty key may be configured",
         "src/config.rs",
-        "check(!secret.is_empty(), ConfigErrorKind::KeyEmpty)?;",
+        r"check\(!secret\.is_empty\(\), ConfigErrorKind::KeyEmpty\)\?;",
         "",
         ("key_made(0, True)",),
     ),
@@ -79,42 +80,42 @@ FAULTS = (
         "the search ends at the key that matches",
         "src/compare.rs",
         "fn find<",
-        "secrets.into_iter().position(|secret| core::hint::black_box(secret.equals(candidate)))",
+        "(0_u8..).zip(secrets).find(|(_, secret)| core::hint::black_box(secret.equals(candidate))).map(|(index, _)| index)",
         ("two keys",),
         leaks=True,
     ),
     Fault(
         "a wrong authorization falls through to the next header",
         "src/evaluation.rs",
-        "self.open = index;",
-        "self.open = if key.is_none() && index == 0 { self.open } else { index };",
+        r"self\.open = (usize::from\(source\)|index);",
+        r"self.open = if key.is_none() && \1 == 0 { self.open } else { \1 };",
         ("shadowed pair",),
     ),
     Fault(
         "a path that begins like an exempt one is exempt",
         "src/evaluation.rs",
-        "exempt == path_of(target)",
+        r"exempt == path_of\(target\)",
         "path_of(target).starts_with(exempt)",
         ("health, HEAD, query or fragment",),
     ),
     Fault(
         "a method is exempt by its first letter",
         "src/evaluation.rs",
-        'b"GET" | b"HEAD"',
+        r'b"GET" \| b"HEAD"',
         'b"GET" | [b\'H\', ..]',
         ("health, HEAD, query or fragment",),
     ),
     Fault(
         "a mode is masked",
         "src/ffi.rs",
-        "match number {\n        KEYGATE_MODE_STRICT",
-        "match number & 3 {\n        KEYGATE_MODE_STRICT",
+        r"match number (\{\s*KEYGATE_MODE_STRICT)",
+        r"match number & 3 \1",
         ("modes()",),
     ),
     Fault(
         "DEL passes for a byte of a value",
         "src/credential.rs",
-        "0x21..=0x7e",
+        r"0x21\.\.=0x7e",
         "0x21..=0x7f",
         ("OPTIONS with a header",),
     ),
@@ -137,18 +138,15 @@ def body(source, signature):
 def plant(fault):
     tree = PLACE / "tree"
     shutil.rmtree(tree, ignore_errors=True)
-    for part in PARTS:
-        to = tree / part
-        to.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy2)(ROOT / part, to)
+    shutil.copytree(ROOT, tree, ignore=NOT_COPIED)
     file = tree / fault.file
     source = file.read_text()
     if fault.old.startswith("fn "):
         start, end = body(source, fault.old)
         source = source[:start] + "\n        " + fault.new + "\n    " + source[end:]
     else:
-        assert source.count(fault.old) == 1, f"{fault.old!r} is there {source.count(fault.old)} times in {fault.file}"
-        source = source.replace(fault.old, fault.new)
+        source, times = re.subn(fault.old, fault.new, source)
+        assert times == 1, f"{fault.old!r} is there {times} times in {fault.file}"
     file.write_text(source)
     return tree
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import checks
+import plant
 
 
 def run(task):
@@ -26,21 +27,53 @@ def prove(path, tasks):
             yield result
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("library", type=Path)
-    parser.add_argument("--fast", action="store_true", help="the subset that takes a few minutes at most")
-    parser.add_argument("--only", default="", help="checks whose name holds this")
-    arguments = parser.parse_args()
-    started = time.monotonic()
-    tasks = [t for t in checks.tasks(arguments.fast) if arguments.only in f"{t[0].__name__}{t[1]}"]
-    print(f"{'check':<48} {'paths':>6} {'seconds':>8}  result")
-    results = list(prove(str(arguments.library.resolve()), tasks))
+def label(check, arguments):
+    """What --only looks at."""
+    shape = f" {checks.SHAPES[arguments[0]].name}" if check is checks.whole else ""
+    return f"{check.__name__}{arguments}{shape}"
+
+
+def report(results):
+    results = list(results)
     refuted = sum(bool(result.refuted) for result in results)
-    paths = sum(result.paths for result in results)
-    print(f"{paths} paths in {time.monotonic() - started:.0f} s")
+    print(f"{sum(result.paths for result in results)} paths, {sum(result.seconds for result in results):.0f} s of processor")
     print(f"{len(results) - refuted} passed, {refuted} failed")
     return 1 if refuted or not results else 0
+
+
+def controls():
+    """Every planted fault has to be refuted."""
+    missed = []
+    for fault in (fault for fault in plant.FAULTS if fault.caught_by):
+        library = str(plant.build(fault) / "libkeygate.so")
+        print(f"\n{fault.name} ({fault.file})", flush=True)
+        refuted = 0
+        for check, arguments in checks.tasks(fast=False):
+            if label(check, arguments).endswith(fault.caught_by):
+                result = check(library, *arguments)
+                refuted += bool(result.refuted)
+                print(f"    {result.name}: {(result.refuted or ['NOT REFUTED'])[0]}", flush=True)
+        if not refuted:
+            missed.append(fault.name)
+    print(f"\n{len(plant.FAULTS) - len(missed)} passed, {len(missed)} failed")
+    return 1 if missed else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("library", type=Path, nargs="?")
+    parser.add_argument("--fast", action="store_true", help="the subset that takes a few minutes at most")
+    parser.add_argument("--only", default="", help="checks whose name holds this")
+    parser.add_argument("--controls", action="store_true", help="plant faults and see each refuted")
+    arguments = parser.parse_args()
+    if arguments.controls:
+        return controls()
+    tasks = [task for task in checks.tasks(arguments.fast) if arguments.only in label(*task)]
+    started = time.monotonic()
+    print(f"{'check':<48} {'paths':>6} {'seconds':>8}  result")
+    status = report(prove(str(arguments.library.resolve()), tasks))
+    print(f"{time.monotonic() - started:.0f} s in all")
+    return status
 
 
 if __name__ == "__main__":

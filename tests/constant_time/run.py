@@ -1,0 +1,142 @@
+"""Checks under valgrind that nothing but the verdict depends on a key. See README.md."""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PLACE = ROOT / "target" / "constant_time"
+sys.path.insert(0, str(ROOT / "tests" / "proof"))
+import plant  # noqa: E402  (the faults are listed once, there)
+
+# As the C libraries are built, and every other level.
+LEVELS = ("capi", "1", "2", "3", "s", "z")
+
+
+def run(*command, **options):
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.stderr[-2000:]}"
+    return done.stdout
+
+
+def library(level):
+    target = ROOT / "target" if level == "capi" else PLACE / f"opt-{level}"
+    environment = os.environ | {"CARGO_TARGET_DIR": str(target)}
+    if level != "capi":
+        environment["CARGO_PROFILE_CAPI_OPT_LEVEL"] = level
+    run(
+        *"cargo rustc --quiet --locked --profile capi --lib --features capi --crate-type staticlib".split(),
+        cwd=ROOT, env=environment,
+    )
+    return target / "capi" / "libkeygate.a"
+
+
+def driver(name, archive):
+    PLACE.mkdir(parents=True, exist_ok=True)
+    program = PLACE / f"driver-{name}"
+    # Symbols are bound at the start, or the first call counts the linker's work too.
+    flags = "-O1 -g -Wall -Wextra -Werror -Wl,-z,now".split()
+    run("cc", *flags, f"-I{ROOT / 'include'}", HERE / "driver.c", archive, "-o", program)
+    return program
+
+
+def memcheck(program):
+    """Complaints by where they are, and faults by what they are."""
+    log = program.with_suffix(".memcheck")
+    # Without chasing: valgrind would take two branches to one target for a single one.
+    output = run(
+        "valgrind", "-q", "--error-limit=no", "--vex-guest-chase=no", f"--log-file={log}", program, "memcheck",
+    )
+    calls = Counter(re.findall(r"^errors (\d) (\d) (\d+)$", output, re.M))
+    (cases,) = map(int, re.findall(r"^cases (\d+)$", output, re.M))
+    assert cases == sum(calls.values()) > 0, "the driver did not finish"
+    # The innermost frame of every complaint.
+    places = set(re.findall(r"^==\d+==    at (0x[0-9A-F]+): (.*)$", log.read_text(), re.M))
+    faults = []
+    by_verdict = defaultdict(set)
+    for (verdict, possible, errors), _ in calls.items():
+        by_verdict[verdict, possible].add(int(errors))
+    for (verdict, possible), errors in by_verdict.items():
+        # A length that no key can have is denied without a look at any.
+        most = 1 if possible == "1" else 0
+        if max(errors) > most:
+            faults.append(f"{sorted(errors)} branches or addresses on a key in one call, at most {most} on the verdict")
+    if len(places) > 1:
+        faults.append(f"{len(places)} places: " + ", ".join(f"{where} {what.split(' (')[0]}" for where, what in sorted(places)))
+    return cases, sum(int(errors) * times for (_, _, errors), times in calls.items()), len(places), faults
+
+
+def callgrind(program):
+    """Instructions by request and verdict, which no key may change."""
+    dumps = program.with_suffix(".callgrind")
+    dumps.unlink(missing_ok=True)
+    output = run(
+        "valgrind", "-q", "--tool=callgrind", "--collect-atstart=no", "--combine-dumps=yes",
+        f"--callgrind-out-file={dumps}", program, "callgrind",
+    )
+    (cases,) = map(int, re.findall(r"^cases (\d+)$", output, re.M))
+    groups = defaultdict(list)
+    for group, count in re.findall(
+        r"^desc: Trigger: Client Request: (.*)$(?:\n(?!desc: Trigger).*)*?\n(?:summary|totals): (\d+)$", dumps.read_text(), re.M
+    ):
+        groups[group].append(int(count))
+    assert sum(map(len, groups.values())) == cases > 0, "not every call was counted"
+    assert all(min(counts) > 100 for counts in groups.values()), "the calls were not counted"
+    faults = [
+        f"{group}: {len(set(counts))} counts, {min(counts)} to {max(counts)} instructions"
+        for group, counts in groups.items()
+        if len(set(counts)) > 1
+    ]
+    return cases, groups, faults
+
+
+def check(name, archive, counting=True):
+    started = time.monotonic()
+    program = driver(name, archive)
+    cases, complaints, places, faults = memcheck(program)
+    line = f"{name:<8} memcheck: {cases} decisions, {complaints} branches on the verdict, {places} place(s)"
+    if counting:
+        counted, groups, more = callgrind(program)
+        faults += more
+        exact = ", ".join(f"{sorted(set(counts))}" for group, counts in groups.items() if group.startswith("1 keys, 35 bytes, decide"))
+        line += f"; callgrind: {counted} decisions in {len(groups)} groups, 1 key and 35 bytes {exact}"
+    print(f"{line}; {time.monotonic() - started:.0f} s", flush=True)
+    for fault in faults[:6]:
+        print(f"    {fault}", flush=True)
+    return faults
+
+
+def controls():
+    missed = 0
+    faults = [fault for fault in plant.FAULTS if fault.leaks]
+    for fault in faults:
+        archive = plant.build(fault) / "libkeygate.a"
+        print(f"{fault.name} ({fault.file})")
+        if not check("planted", archive):
+            print("    NOT SEEN")
+            missed += 1
+    print(f"{len(faults) - missed} passed, {missed} failed")
+    return missed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--controls", action="store_true", help="plant faults that leak a key and see each found")
+    parser.add_argument("--level", choices=LEVELS, action="append", help="only this optimisation level")
+    arguments = parser.parse_args()
+    if arguments.controls:
+        return 1 if controls() else 0
+    levels = arguments.level or LEVELS
+    failed = sum(bool(check(level, library(level))) for level in levels)
+    print(f"{len(levels) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
