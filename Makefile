@@ -94,18 +94,17 @@ demo-go: ## A guide to 401 step by step, answered by the Go proxy
 fuzz-go: ## Fuzz the Go module for TIME, 60s if not given
 	$(MAKE) -C bindings/go fuzz
 
-.PHONY: nginx
-nginx: lib ## Build target/nginx/ngx_http_keygate_module.so for Debian's nginx
-	bindings/nginx/build.sh
+	$(TOOLS)/bin/cbindgen --quiet --config include/cbindgen.toml src/ffi.rs --output include/keygate.h
 
-.PHONY: test-nginx
-test-nginx: nginx ## nginx: the vectors, other modules, reloads under load
-	KEYGATE_HOSTS=nginx tests/hosts/run.sh requirements.txt test_nginx.py test_nginx_vectors.py \
-		test_nginx_reload.py
+PROOF := target/proof
+PYTHON ?= python3
+# CONTROLS=1 plants faults instead, each of which has to be found.
+CONTROLLED = $(if $(CONTROLS),--controls)
 
-.PHONY: test-sdk
-test-sdk: nginx go ## The vendors' clients, and the guide to 401, through nginx and the Go proxy
-	KEYGATE_HOSTS="nginx go" tests/hosts/run.sh requirements-sdk.txt test_sdk.py test_document.py
+$(PROOF)/installed: tests/proof/requirements.txt
+	$(PYTHON) -m venv $(PROOF)
+	$(PROOF)/bin/pip install --quiet --requirement tests/proof/requirements.txt
+	touch $@
 
 .PHONY: demo-nginx
 demo-nginx: nginx ## The guide to 401 with nginx: its commands and their answers
@@ -122,3 +121,17 @@ firmware-controls: ## Plant faults; each must turn the firmware red
 .PHONY: test-cross
 test-cross: ## The suite on powerpc (big-endian) and i686
 	tests/cross/run
+.PHONY: prove
+prove: lib $(PROOF)/installed ## Prove the machine code against the policy; CONTROLS=1: refute planted faults
+	$(PROOF)/bin/python tests/proof/prove.py $(CAPI)/libkeygate.so $(CONTROLLED)
+
+.PHONY: prove-fast
+prove-fast: lib $(PROOF)/installed ## The part of it that takes a few minutes
+	$(PROOF)/bin/python tests/proof/prove.py $(CAPI)/libkeygate.so --fast
+
+/usr/include/valgrind/memcheck.h:
+	apt-get install --yes --quiet -o DPkg::Lock::Timeout=300 valgrind
+
+.PHONY: constant-time
+constant-time: /usr/include/valgrind/memcheck.h ## That time depends on no key; CONTROLS=1: find planted leaks
+	$(PYTHON) tests/constant_time/run.py $(CONTROLLED)
