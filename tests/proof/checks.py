@@ -239,11 +239,19 @@ def outcome_shown(state, outcome, also):
     )
 
 
-def hold(result, finals, expected, given, branches):
+def cover(result, before, states):
+    """Whatever is possible at the start is possible on one of the paths: none got lost."""
+    solver = claripy.Solver()
+    solver.add(before)
+    solver.add(Not(Or(spec.FALSE, *(And(spec.TRUE, *state.solver.constraints) for state in states))))
+    if solver.satisfiable():
+        result.refuted.append(f"{len(states)} paths do not cover every input")
+
+
+def hold(result, before, finals, expected, given, branches):
     """Each path against the specification."""
     result.paths = len(finals)
-    if not finals:
-        result.refuted.append("no path returns")
+    cover(result, before, [state for state, _ in finals])
     for state, out in finals:
         for text in dict.fromkeys(state.globals.get("leaks", ())):
             result.refuted.append(f"{text}: {shown(state, given)[0]}")
@@ -288,6 +296,7 @@ def compare(path, length):
     value = [plain_byte(state, at) for at in range(length)]
     method, target, name = (text("", part) for part in (b"GET", b"/", b"x-api-key"))
     request = store_request(state, machine, method, target, [(name, value)])
+    before = state.solver.constraints
     finals = decide(machine, state, policy, request)
 
     (key,) = keys
@@ -298,7 +307,7 @@ def compare(path, length):
     expected = spec.choose(matches, matched, mismatch) if value else unusable
     result = Result(f"compare, {length} bytes")
     given = {"credential": value, "key": key}
-    hold(result, finals, expected, given, branches=1)
+    hold(result, before, finals, expected, given, branches=1)
     # One path for each verdict that the specification knows for this length.
     verdicts = 2 if 0 < length <= native.MAX_KEY else 1
     if len(finals) != verdicts:
@@ -325,6 +334,7 @@ def whole(path, number):
         (text(f"name{index}", name), text(f"value{index}", value)) for index, (name, value) in enumerate(shape.headers)
     ]
     sound_bytes(state, keys, max((len(value) for _, value in headers), default=0))
+    before = state.solver.constraints
     if shape.push:
         finals = push_by_push(machine, state, policy, method, target, headers)
     else:
@@ -340,7 +350,7 @@ def whole(path, number):
         given |= {f"header {index}": name, f"value {index}": value}
     given |= {f"key {index}": key for index, key in enumerate(keys)}
     result = Result(shape.name)
-    hold(result, finals, expected, given, branches=len(headers))
+    hold(result, before, finals, expected, given, branches=len(headers))
     return result
 
 
@@ -360,8 +370,9 @@ def init(machine, state, config):
     return policy, machine.call(state, "keygate_policy_init", (policy, size, config))
 
 
-def hold_status(result, states, accepted, given):
+def hold_status(result, before, states, accepted, given):
     """`keygate_policy_init` accepts exactly what the policy accepts."""
+    cover(result, before, states)
     for state in states:
         status = state.regs.eax
         wrong = If(accepted, status != 0, Not(status.SLT(0)))
@@ -375,16 +386,18 @@ def after_init(path, name, config_of, accepted, expected, given, headers=(), tar
     """Makes a policy and decides with it."""
     machine = tools(path)[1]
     state = machine.state()
+    before = state.solver.constraints
     policy, made = init(machine, state, config_of(state, machine))
     result = Result(name)
-    hold_status(result, made, accepted, given)
+    hold_status(result, before, made, accepted, given)
     expected = spec.choose(accepted, expected, spec.INVALID)
     paths = 0
     for state in made:
         # What is checked here is the outcome; where init branches on a key, nobody watches.
         state.globals["branches"] = ()
         request = store_request(state, machine, text("", b"GET"), text("", target), headers)
-        hold(result, decide(machine, state, policy, request), expected, given, branches=len(headers))
+        before = state.solver.constraints
+        hold(result, before, decide(machine, state, policy, request), expected, given, branches=len(headers))
         paths += result.paths
     result.paths = paths
     return result
