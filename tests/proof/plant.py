@@ -1,5 +1,6 @@
 """Builds the library with one fault planted in a copy of its source."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ NOT_COPIED = shutil.ignore_patterns("target", ".git", "node_modules", "__pycache
 
 @dataclass(frozen=True)
 class Fault:
-    """`new` stands for the pattern `old`, which must match exactly once; or, where `old` begins with
+    """`new` stands for the pattern `old`, which must match; or, where `old` begins with
     `fn`, for that function's body."""
 
     name: str
@@ -48,18 +49,20 @@ FAULTS = (
         "the key's length is no part of equality",
         "src/compare.rs",
         "fn equals",
-        "self.begins_with(candidate).is_some_and(|(_, begins)| begins)",
+        """let begin = self.bytes.get(..candidate.len()).filter(|begin| !begin.is_empty());
+        begin.is_some_and(|begin| constant_time_eq(begin, candidate))""",
         ("compare(4,)",),
     ),
     Fault(
         "only the low 8 bits of a length are compared",
         "src/compare.rs",
         "fn equals",
-        """let Some((sent, begins)) = self.begins_with(candidate) else {
+        """let Some(begin) = self.bytes.get(..candidate.len()).filter(|begin| !begin.is_empty()) else {
             return false;
         };
-        let fact = |begins: bool, len: u16| u16::from(begins) << 8 | (len & 0xff);
-        constant_time_eq_n(&fact(begins, self.len).to_ne_bytes(), &fact(true, sent).to_ne_bytes())""",
+        let begins = constant_time_eq(begin, candidate);
+        let fact = |begins: bool, len: usize| (usize::from(begins) << 8 | (len & 0xff)).to_ne_bytes();
+        constant_time_eq_n(&fact(begins, usize::from(self.len)), &fact(true, candidate.len()))""",
         ("compare(256,)",),
     ),
     Fault(
@@ -146,13 +149,20 @@ def plant(fault):
         source = source[:start] + "\n        " + fault.new + "\n    " + source[end:]
     else:
         source, times = re.subn(fault.old, fault.new, source)
-        assert times == 1, f"{fault.old!r} is there {times} times in {fault.file}"
+        assert times, f"{fault.old!r} is not there in {fault.file}"
     file.write_text(source)
     return tree
 
 
 def build(fault):
     """The directory with the libraries that have the fault."""
+    PLACE.mkdir(parents=True, exist_ok=True)
+    with open(PLACE / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return build_alone(fault)
+
+
+def build_alone(fault):
     tree = plant(fault)
     target = PLACE / "target"
     environment = os.environ | {"CARGO_TARGET_DIR": str(target), "RUSTFLAGS": "-Adead_code -Aunused"}
