@@ -58,18 +58,19 @@ SHAPES = (
     Shape("authorization, Bearer and 2 bytes", 3, 1, ((AUTHORIZATION, (b"Bearer ", 2)),), modes=STRICT, fast=True),
     Shape("authorization, Bearer and 4 bytes", 3, 1, ((AUTHORIZATION, (b"Bearer ", 4)),), modes=STRICT),
     Shape("authorization, Bearer twice", 3, 1, ((b"Authorization", (b" Bearer Bearer", 2)),), modes=STRICT, fast=True),
-    Shape("two headers of one length", 3, 1, ((X_API_KEY, 2), (X_API_KEY, 2)), modes=STRICT, fast=True),
-    Shape("shadowed pair", 3, 1, ((AUTHORIZATION, 2), (X_API_KEY, 2)), modes=STRICT, fast=True),
-    Shape("shadowed pair, the lesser first", 3, 1, ((X_API_KEY, 2), (AUTHORIZATION, 2)), modes=STRICT, fast=True),
+    Shape("shadowed pair, names given", 3, 1, ((b"Authorization", 1), (b"x-api-key", 1)), modes=STRICT, fast=True),
+    Shape("two headers of one length", 3, 1, ((X_API_KEY, 2), (X_API_KEY, 2)), modes=STRICT),
+    Shape("shadowed pair", 3, 1, ((AUTHORIZATION, 2), (X_API_KEY, 2)), modes=STRICT),
+    Shape("shadowed pair, the lesser first", 3, 1, ((X_API_KEY, 2), (AUTHORIZATION, 2)), modes=STRICT),
     Shape("three sources, the least first", 3, 1, ((X_GOOG_API_KEY, 1), (X_API_KEY, 1), (AUTHORIZATION, 1)), modes=STRICT),
     Shape("two keys", 3, 1, ((X_API_KEY, 2),), keys=2, modes=STRICT, fast=True),
     Shape("eight keys", 3, 1, ((X_API_KEY, 2),), keys=8, modes=STRICT),
     Shape("all modes and two headers", 4, 8, ((AUTHORIZATION, 1), (X_GOOG_API_KEY, 1))),
-    Shape("begin, push, push, finish", 3, 1, ((X_API_KEY, 2), (AUTHORIZATION, 2)), modes=STRICT, push=True, fast=True),
+    Shape("begin, push, push, finish", 3, 1, ((X_API_KEY, 1), (AUTHORIZATION, 1)), modes=STRICT, push=True, fast=True),
     Shape("begin, push, finish in all modes", 3, 8, ((X_API_KEY, 1),), push=True),
 )
 LENGTHS = range(native.MAX_KEY + 2)
-FAST_LENGTHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 16, 17, 20, 23, 24, 25, 31, 32, 33, 40, 257)
+FAST_LENGTHS = (0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 23, 24, 25, 32, 33, 257)
 
 
 @functools.cache

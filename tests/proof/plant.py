@@ -92,7 +92,7 @@ FAULTS = (
         "src/evaluation.rs",
         r"self\.open = (usize::from\(source\)|index);",
         r"self.open = if key.is_none() && \1 == 0 { self.open } else { \1 };",
-        ("shadowed pair",),
+        ("shadowed pair, names given",),
     ),
     Fault(
         "a path that begins like an exempt one is exempt",
@@ -120,7 +120,7 @@ FAULTS = (
         "src/credential.rs",
         r"0x21\.\.=0x7e",
         "0x21..=0x7f",
-        ("OPTIONS with a header",),
+        ("shadowed pair, names given",),
     ),
 )
 
