@@ -94,7 +94,22 @@ demo-go: ## A guide to 401 step by step, answered by the Go proxy
 fuzz-go: ## Fuzz the Go module for TIME, 60s if not given
 	$(MAKE) -C bindings/go fuzz
 
-	$(TOOLS)/bin/cbindgen --quiet --config include/cbindgen.toml src/ffi.rs --output include/keygate.h
+.PHONY: nginx
+nginx: lib ## Build target/nginx/ngx_http_keygate_module.so for Debian's nginx
+	bindings/nginx/build.sh
+
+.PHONY: test-nginx
+test-nginx: nginx ## nginx: the vectors, other modules, reloads under load
+	KEYGATE_HOSTS=nginx tests/hosts/run.sh requirements.txt test_nginx.py test_nginx_vectors.py \
+		test_nginx_reload.py
+
+.PHONY: test-sdk
+test-sdk: nginx go ## The vendors' clients, and the guide to 401, through nginx and the Go proxy
+	KEYGATE_HOSTS="nginx go" tests/hosts/run.sh requirements-sdk.txt test_sdk.py test_document.py
+
+.PHONY: demo-nginx
+demo-nginx: nginx ## The guide to 401 with nginx: its commands and their answers
+	bindings/nginx/demo.sh
 
 PROOF := target/proof
 PYTHON ?= python3
