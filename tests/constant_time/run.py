@@ -56,8 +56,13 @@ def memcheck(program):
     calls = Counter(re.findall(r"^errors (\d) (\d) (\d+)$", output, re.M))
     (cases,) = map(int, re.findall(r"^cases (\d+)$", output, re.M))
     assert cases == sum(calls.values()) > 0, "the driver did not finish"
-    # The innermost frame of every complaint.
-    places = set(re.findall(r"^==\d+==    at (0x[0-9A-F]+): (.*)$", log.read_text(), re.M))
+    # Where each complaint is, by the driver's line that called the library: one for each way in.
+    places = defaultdict(set)
+    for complaint in re.split(r"^==\d+== $", log.read_text(), flags=re.M):
+        place = re.search(r" at (0x[0-9A-F]+: \S+)", complaint)
+        if place:
+            caller = re.search(r": decide \(driver\.c:(\d+)\)", complaint)
+            places[caller and caller[1]].add(place[1])
     faults = []
     by_verdict = defaultdict(set)
     for (verdict, possible, errors), _ in calls.items():
@@ -67,9 +72,11 @@ def memcheck(program):
         most = 1 if possible == "1" else 0
         if max(errors) > most:
             faults.append(f"{sorted(errors)} branches or addresses on a key in one call, at most {most} on the verdict")
-    if len(places) > 1:
-        faults.append(f"{len(places)} places: " + ", ".join(f"{where} {what.split(' (')[0]}" for where, what in sorted(places)))
-    return cases, sum(int(errors) * times for (_, _, errors), times in calls.items()), len(places), faults
+    for caller, found in places.items():
+        if caller is None or len(found) > 1:
+            faults.append(f"{len(found)} places in a call from line {caller}: {', '.join(sorted(found))}")
+    every = set().union(*places.values())
+    return cases, sum(int(errors) * times for (_, _, errors), times in calls.items()), len(every), faults
 
 
 def callgrind(program):

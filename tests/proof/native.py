@@ -6,7 +6,9 @@ thing, and the finding is checked against further policies before it is used.
 
 import ctypes
 import random
-from ctypes import POINTER, Structure, byref, c_char, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
+import re
+from ctypes import POINTER, Structure, byref, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
+from pathlib import Path
 
 MAX_KEY = 256
 ALLOW_LAN_ACCESS = 1
@@ -18,8 +20,10 @@ MODES = {
     "auto": (3, 0),
     "auto+lan": (3, ALLOW_LAN_ACCESS),
 }
-POLICY_WORDS = 480
-EVALUATION_WORDS = 16
+HEADER = (Path(__file__).resolve().parents[2] / "include" / "keygate.h").read_text()
+POLICY_WORDS, EVALUATION_WORDS = (
+    int(re.search(rf"^#define KEYGATE_{what}_WORDS (\d+)$", HEADER, re.M)[1]) for what in ("POLICY", "EVALUATION")
+)
 
 
 class Str(Structure):
