@@ -117,13 +117,10 @@ PYTHON ?= python3
 CONTROLLED = $(if $(CONTROLS),--controls)
 
 $(PROOF)/installed: tests/proof/requirements.txt
+	.ci/packages python3-venv
 	$(PYTHON) -m venv $(PROOF)
 	$(PROOF)/bin/pip install --quiet --requirement tests/proof/requirements.txt
 	touch $@
-
-.PHONY: demo-nginx
-demo-nginx: nginx ## The guide to 401 with nginx: its commands and their answers
-	bindings/nginx/demo.sh
 
 .PHONY: firmware
 firmware: ## The vectors and the figures on a Cortex-M4F and an RV32, emulated
@@ -136,6 +133,7 @@ firmware-controls: ## Plant faults; each must turn the firmware red
 .PHONY: test-cross
 test-cross: ## The suite on powerpc (big-endian) and i686
 	tests/cross/run
+
 .PHONY: prove
 prove: lib $(PROOF)/installed ## Prove the machine code against the policy; CONTROLS=1: refute planted faults
 	$(PROOF)/bin/python tests/proof/prove.py $(CAPI)/libkeygate.so $(CONTROLLED)
@@ -144,9 +142,7 @@ prove: lib $(PROOF)/installed ## Prove the machine code against the policy; CONT
 prove-fast: lib $(PROOF)/installed ## The part of it that takes a few minutes
 	$(PROOF)/bin/python tests/proof/prove.py $(CAPI)/libkeygate.so --fast
 
-/usr/include/valgrind/memcheck.h:
-	apt-get install --yes --quiet -o DPkg::Lock::Timeout=300 valgrind
-
 .PHONY: constant-time
-constant-time: /usr/include/valgrind/memcheck.h ## That time depends on no key; CONTROLS=1: find planted leaks
+constant-time: ## That time depends on no key; CONTROLS=1: find planted leaks
+	.ci/packages valgrind
 	$(PYTHON) tests/constant_time/run.py $(CONTROLLED)

@@ -31,9 +31,10 @@ impl Secret {
     }
 
     pub(crate) fn equals(&self, candidate: &[u8]) -> bool {
-        let Some((sent, begins)) = self.begins_with(candidate) else {
+        let Some((sent, begin)) = self.beginning(candidate) else {
             return false;
         };
+        let begins = constant_time_eq(begin, candidate);
         let fact =
             |begins: bool, len: u16| (u32::from(begins) << 16 | u32::from(len)).to_ne_bytes();
         constant_time_eq_n(&fact(begins, self.len), &fact(true, sent))
@@ -41,9 +42,10 @@ impl Secret {
 
     /// Whether the secret begins with the candidate and goes on.
     pub(crate) fn continues(&self, candidate: &[u8]) -> bool {
-        let Some((sent, begins)) = self.begins_with(candidate) else {
+        let Some((sent, begin)) = self.beginning(candidate) else {
             return false;
         };
+        let begins = constant_time_eq(begin, candidate);
         // The sign bit of the difference: set where the secret is longer.
         let longer = u32::from(sent).wrapping_sub(u32::from(self.len)) >> 31;
         constant_time_eq_n(
@@ -52,14 +54,15 @@ impl Secret {
         )
     }
 
-    /// The candidate's length, and whether the padded secret begins with it. Nothing where that
-    /// length alone rules a match out.
-    fn begins_with(&self, candidate: &[u8]) -> Option<(u16, bool)> {
+    /// The candidate's length, and as many bytes of the padded secret. Nothing where that length
+    /// alone rules a match out. No fact about the secret is part of it: in an `Option`, one would
+    /// be branched on.
+    fn beginning(&self, candidate: &[u8]) -> Option<(u16, &[u8])> {
         let begin = self.bytes.get(..candidate.len())?;
         let sent = u16::try_from(candidate.len())
             .ok()
             .filter(|&sent| sent > 0)?;
-        Some((sent, constant_time_eq(begin, candidate)))
+        Some((sent, begin))
     }
 }
 
