@@ -82,6 +82,9 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusBadRequest, `{"error":{"message":"This request target cannot be forwarded unchanged.","type":"invalid_request_error","code":"bad_target"}}`)
 		return
 	}
+	// An upstream may answer before it has taken the whole body. Else net/http closes the body with
+	// the first byte of the answer, and the transport, still at its end, drops the upstream's.
+	_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/2 is so anyway
 	f.proxy.ServeHTTP(w, r)
 }
 

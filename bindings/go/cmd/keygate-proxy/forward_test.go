@@ -240,6 +240,35 @@ func TestStreamingRequestBody(t *testing.T) {
 	}
 }
 
+// An upstream answers before it has taken the body: the rest must still pass, both ways.
+func TestAnswerBeforeTheBody(t *testing.T) {
+	upstream := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		w.WriteHeader(http.StatusOK)
+		w.(http.Flusher).Flush()
+		_, _ = io.Copy(w, r.Body)
+	})
+	proxy := start(t, strict(always), upstream)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	body, writer := io.Pipe()
+	defer body.Close()
+	r, _ := http.NewRequestWithContext(ctx, "POST", "http://"+proxy.Addr+"/", body)
+	r.Header.Set("X-Api-Key", always)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	go func() {
+		_, _ = io.WriteString(writer, "late")
+		writer.Close()
+	}()
+	if text, err := io.ReadAll(answer.Body); err != nil || string(text) != "late" {
+		t.Fatalf("%q, %v", text, err)
+	}
+}
+
 // After an upgrade, bytes pass both ways as they come.
 func TestWebSocketUpgrade(t *testing.T) {
 	var seen atomic.Pointer[http.Request]
