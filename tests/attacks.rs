@@ -1,0 +1,797 @@
+//! One test for each class of attack that gates like this one have fallen to; `tests/README.md`
+//! names the public bugs. Each is named after its class and states what keygate does instead.
+
+use keygate::{AuthMode, Config, Decision, Exempt, Key, Policy, Reason, Source};
+
+const KEY: &str = "sk-0123456789abcdef";
+const NONE: [(&str, &str); 0] = [];
+
+fn policy(mode: AuthMode) -> Policy {
+    Policy::new(&Config::new(mode).api_key(KEY)).expect("a policy")
+}
+
+/// Guards everything but the health path.
+fn gate() -> Policy {
+    policy(AuthMode::AllExceptHealth)
+}
+
+fn bearer(key: &str) -> String {
+    format!("Bearer {key}")
+}
+
+#[track_caller]
+fn denied(decision: Decision, reason: Reason) {
+    assert!(!decision.is_allow());
+    assert_eq!(decision.reason(), reason);
+    assert!(decision.denial().is_some());
+}
+
+#[test]
+fn duplicate_credential_header() {
+    let (right, wrong) = (bearer(KEY), bearer("sk-wrong"));
+    for names in [["authorization"; 2], ["authorization", "AUTHORIZATION"]] {
+        let headers = [(names[0], &wrong), (names[1], &right)];
+        denied(gate().decide("GET", "/v1", headers), Reason::KeyMismatch);
+        let decision = gate().decide("GET", "/v1", [(names[0], &right), (names[1], &wrong)]);
+        assert!(decision.is_allow());
+        assert_eq!(decision.header_index(), Some(0));
+    }
+    let across = [("x-api-key", KEY), ("authorization", &wrong)];
+    denied(gate().decide("GET", "/v1", across), Reason::KeyMismatch);
+}
+
+#[test]
+fn comma_joined_duplicates() {
+    for joined in [
+        format!("Bearer sk-wrong, Bearer {KEY}"),
+        format!("Bearer {KEY}, Bearer sk-wrong"),
+        format!("Bearer {KEY},"),
+        format!("{KEY},{KEY}"),
+        format!("{KEY}; {KEY}"),
+    ] {
+        for name in ["authorization", "x-api-key"] {
+            let decision = gate().decide("GET", "/", [(name, &joined)]);
+            denied(decision, Reason::KeyMismatch);
+        }
+    }
+}
+
+#[test]
+fn exempt_path_by_query_or_fragment() {
+    for target in [
+        "/v1?/healthz",
+        "/v1#/healthz",
+        "/v1?x=/healthz",
+        "/v1?#/healthz",
+        "?/healthz",
+        "#/healthz",
+        "/v1/healthz",
+        "/healthz%3f",
+        "/healthz%23",
+        "/healthz&x",
+    ] {
+        let decision = gate().decide("GET", target, NONE);
+        denied(decision, Reason::CredentialMissing);
+    }
+    for target in ["/healthz?x", "/healthz#x", "/healthz?", "/healthz?#/v1"] {
+        assert_eq!(gate().decide("GET", target, NONE).reason(), Reason::Health);
+    }
+}
+
+#[test]
+fn path_rebuilt_from_something_a_client_chooses() {
+    for name in [
+        "host",
+        "x-original-url",
+        "x-rewrite-url",
+        "x-forwarded-uri",
+        "x-forwarded-path",
+        "x-forwarded-prefix",
+        "referer",
+        ":path",
+    ] {
+        for value in ["/healthz", "localhost/healthz?", "http://localhost/healthz"] {
+            let decision = gate().decide("GET", "/v1/models", [(name, value)]);
+            denied(decision, Reason::CredentialMissing);
+        }
+    }
+}
+
+#[test]
+fn slashes_dots_percent_parameters_case_nul_absolute_form() {
+    for target in [
+        "//healthz",
+        "/healthz/",
+        "/healthz//",
+        "/./healthz",
+        "/healthz/.",
+        "/v1/../healthz",
+        "/healthz/../v1/models",
+        "/healthz/..%2fv1",
+        "/healthz/%2e%2e/v1",
+        "/%68ealthz",
+        "/healthz%2f",
+        "/healthz%00",
+        "/healthz\0",
+        "/healthz\0/v1",
+        "/healthz;",
+        "/healthz;x=1",
+        "/;x/healthz",
+        "/Healthz",
+        "/HEALTHZ",
+        "healthz",
+        "\\healthz",
+        " /healthz",
+        "/healthz ",
+        "/healthz\t",
+        "/health",
+        "/healthz1",
+        "/healthz.json",
+        "http://localhost/healthz",
+        "http:/healthz",
+        "//localhost/healthz",
+        "*",
+        "",
+    ] {
+        let decision = gate().decide("GET", target, NONE);
+        denied(decision, Reason::CredentialMissing);
+    }
+}
+
+#[test]
+fn health_by_spoofable_signal() {
+    for (name, value) in [
+        ("user-agent", "GoogleHC/1.0"),
+        ("user-agent", "kube-probe/1.30"),
+        ("x-forwarded-for", "127.0.0.1"),
+        ("x-real-ip", "127.0.0.1"),
+        ("forwarded", "for=127.0.0.1"),
+        ("host", "localhost"),
+        ("x-health-check", "1"),
+        ("x-internal", "true"),
+        ("origin", "null"),
+        ("upgrade", "websocket"),
+    ] {
+        for policy in [gate(), policy(AuthMode::Strict)] {
+            let decision = policy.decide("GET", "/v1", [(name, value)]);
+            denied(decision, Reason::CredentialMissing);
+        }
+    }
+}
+
+#[test]
+fn options_reaching_the_app_as_if_authenticated() {
+    let right = bearer(KEY);
+    for policy in [gate(), policy(AuthMode::Strict), policy(AuthMode::Off)] {
+        for headers in [vec![], vec![("authorization", right.as_str())]] {
+            let decision = policy.decide("OPTIONS", "/v1", &headers);
+            assert_eq!(decision.reason(), Reason::Preflight);
+            // Not even a right key makes it look authenticated.
+            assert_eq!(decision.key_index(), None);
+            assert_eq!(decision.source_index(), None);
+        }
+    }
+}
+
+#[test]
+fn method_case_override_head() {
+    for method in [
+        "options",
+        "Options",
+        "OPTION",
+        "OPTIONSX",
+        "OPTIONS ",
+        " OPTIONS",
+        "OPTIONS\0",
+        "get",
+        "Get",
+        "GETS",
+        "GE",
+        "head",
+        "HEADER",
+        "",
+        "POST",
+        "PUT",
+        "DELETE",
+        "TRACE",
+        "CONNECT",
+        "PROPFIND",
+        "*",
+    ] {
+        let decision = gate().decide(method, "/healthz", NONE);
+        denied(decision, Reason::CredentialMissing);
+    }
+    for name in [
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+    ] {
+        for method in ["OPTIONS", "GET", "HEAD"] {
+            let decision = gate().decide("POST", "/healthz", [(name, method)]);
+            denied(decision, Reason::CredentialMissing);
+        }
+    }
+    denied(
+        gate().decide("HEAD", "/v1", NONE),
+        Reason::CredentialMissing,
+    );
+    let decision = gate().decide("HEAD", "/healthz", NONE);
+    assert_eq!(decision.reason(), Reason::Health);
+}
+
+#[test]
+fn underscore_for_hyphen_in_names() {
+    for name in [
+        "x_api_key",
+        "X_API_KEY",
+        "x-api_key",
+        "x.api.key",
+        "x_api-key",
+    ] {
+        let decision = gate().decide("GET", "/", [(name, KEY)]);
+        denied(decision, Reason::CredentialMissing);
+        // Neither does it shadow the real one.
+        let headers = [(name, "sk-wrong"), ("x-api-key", KEY)];
+        assert!(gate().decide("GET", "/", headers).is_allow());
+        // Nor does it reach the upstream, which may read it as the same.
+        assert!(gate().carries_credential(name));
+    }
+    for name in [
+        "x-api-keys",
+        "x-api",
+        "xapikey",
+        "x-api-key ",
+        " x-api-key",
+        "x-api-key\0",
+    ] {
+        let decision = gate().decide("GET", "/", [(name, KEY)]);
+        denied(decision, Reason::CredentialMissing);
+    }
+}
+
+#[test]
+fn empty_header_name_header_cap() {
+    let decision = gate().decide("GET", "/", [("", KEY)]);
+    denied(decision, Reason::CredentialMissing);
+    let headers = [("", "x"), ("x-api-key", KEY)];
+    assert!(gate().decide("GET", "/", headers).is_allow());
+    for last in [("x-api-key", KEY), ("authorization", "Bearer sk-wrong")] {
+        let mut headers = vec![("cookie", "a=b"); 10_000];
+        headers.push(last);
+        let decision = gate().decide("GET", "/", &headers);
+        assert_eq!(decision.is_allow(), last.1 == KEY);
+        assert_eq!(decision.header_index(), Some(10_000));
+    }
+    // A deciding header behind any number of lesser ones still decides.
+    let mut headers = vec![("x-api-key", KEY); 10_000];
+    headers.push(("authorization", ""));
+    let decision = gate().decide("GET", "/", &headers);
+    denied(decision, Reason::CredentialUnusable);
+}
+
+#[test]
+fn obs_fold_controls_and_high_bytes() {
+    let rescue = ("x-api-key", KEY.as_bytes());
+    let controls = (0..=0x1f).filter(|byte| *byte != b'\t');
+    for byte in controls.chain(0x7f..=0xff) {
+        for place in [0, 7, KEY.len()] {
+            let mut value = KEY.as_bytes().to_vec();
+            value.insert(place, byte);
+            let headers = [("authorization", value.as_slice()), rescue];
+            denied(
+                gate().decide("GET", "/", headers),
+                Reason::CredentialUnusable,
+            );
+        }
+        let alone = [byte];
+        let headers = [("authorization", alone.as_slice()), rescue];
+        denied(
+            gate().decide("GET", "/", headers),
+            Reason::CredentialUnusable,
+        );
+    }
+    for inner in [
+        format!("Bearer\t{KEY}"),
+        format!("Bearer  {KEY}"),
+        format!("{KEY} {KEY}"),
+    ] {
+        let headers = [("authorization", inner.as_bytes()), rescue];
+        denied(gate().decide("GET", "/", headers), Reason::KeyMismatch);
+    }
+}
+
+#[test]
+fn empty_key_equals_empty_credential() {
+    let strict = Config::new(AuthMode::Strict);
+    for config in [strict, strict.api_key(""), strict.keys(&[])] {
+        let policy = Policy::new(&config).expect("a policy");
+        assert_eq!(policy.key_count(), 0);
+        for value in ["", " ", "\t", "Bearer", "Bearer ", "Bearer  ", "\0", "x"] {
+            for name in ["authorization", "x-api-key"] {
+                let decision = policy.decide("GET", "/", [(name, value)]);
+                denied(decision, Reason::NoKeyConfigured);
+            }
+        }
+        denied(policy.decide("GET", "/", NONE), Reason::NoKeyConfigured);
+    }
+    for keys in [&[Key::new("")][..], &[Key::new(KEY), Key::new("")]] {
+        assert!(Policy::new(&strict.keys(keys)).is_err());
+    }
+    // With a key, nothing is still no credential.
+    for (value, reason) in [
+        ("", Reason::CredentialUnusable),
+        (" \t", Reason::CredentialUnusable),
+        ("Bearer ", Reason::KeyMismatch),
+    ] {
+        let decision = gate().decide("GET", "/", [("authorization", value)]);
+        denied(decision, reason);
+    }
+    // Nor is what a client sends for a variable without a value.
+    for value in ["undefined", "null", "None", "nil", "false", "0", "*"] {
+        let decision = gate().decide("GET", "/", [("authorization", bearer(value))]);
+        denied(decision, Reason::KeyMismatch);
+    }
+}
+
+#[test]
+fn length_taken_from_the_attacker_or_truncated() {
+    let policy = gate();
+    for len in 0..KEY.len() {
+        let decision = policy.decide("GET", "/", [("x-api-key", &KEY[..len])]);
+        assert!(!decision.is_allow(), "{len}");
+    }
+    // Lengths that equal the key's when cut to 8, 16 or 24 bits.
+    for more in [1, 256, 65_536, 1 << 24] {
+        for filler in ["\0", " ", "x"] {
+            let value = format!("{KEY}{}x", filler.repeat(more - 1));
+            let decision = policy.decide("GET", "/", [("x-api-key", &value)]);
+            assert!(!decision.is_allow(), "{more} more");
+        }
+    }
+    let longest = "k".repeat(256);
+    let policy = Policy::new(&Config::new(AuthMode::Strict).api_key(&longest)).expect("a policy");
+    for len in [0, 1, 255, 256, 257, 512, 65_536, 65_792] {
+        let decision = policy.decide("GET", "/", [("x-api-key", "k".repeat(len))]);
+        assert_eq!(decision.is_allow(), len == 256, "{len}");
+    }
+}
+
+#[test]
+fn error_read_as_success() {
+    for reason in Reason::ALL {
+        let allows = matches!(
+            reason,
+            Reason::Preflight | Reason::AuthOff | Reason::Health | Reason::KeyMatched
+        );
+        assert_eq!(reason.verdict() as i32, i32::from(allows), "{reason:?}");
+        assert_eq!(reason.denial().is_none(), allows, "{reason:?}");
+    }
+}
+
+#[test]
+fn answer_that_tells_more_than_missing_or_invalid() {
+    let answer = |value: &str| {
+        let denial = gate().decide("GET", "/", [("x-api-key", value)]).denial();
+        denial.map(|denial| (denial.body(), denial.challenge()))
+    };
+    let wrong = answer("x");
+    let (begin, longer) = (&KEY[..KEY.len() - 1], format!("{KEY}0"));
+    for value in ["", "\u{7f}", begin, &longer, &bearer(KEY)] {
+        assert_eq!(answer(value), wrong);
+    }
+}
+
+/// The whole search for pieces of keys is `tests/secrecy.rs`.
+#[test]
+fn key_in_debug_logs_errors() {
+    let policy = gate();
+    let headers = [("authorization", bearer(KEY)), (KEY, bearer(KEY))];
+    let config = Config::new(AuthMode::Strict).api_key(KEY);
+    let error = Policy::new(&config.keys(&[])).expect_err("refused");
+    let explanation = policy.explain(KEY, KEY, &headers);
+    let decision = explanation.decision();
+    let shown = format!(
+        "{policy:?} {config:?} {decision:?} {explanation:?} {explanation} {error} {error:?}"
+    );
+    for start in 0..KEY.len() - 4 {
+        let piece = &KEY[start..start + 4];
+        assert!(!shown.contains(piece), "a piece of the key is shown");
+    }
+}
+
+#[test]
+fn key_forwarded_upstream() {
+    for policy in [gate(), policy(AuthMode::Off), policy(AuthMode::Strict)] {
+        for name in [
+            "authorization",
+            "Authorization",
+            "AUTHORIZATION",
+            "x-api-key",
+            "X-API-KEY",
+            "x_api_key",
+            "x.api.key",
+            "x-goog-api-key",
+            "X-Goog.Api_Key",
+        ] {
+            assert!(policy.carries_credential(name), "{name}");
+        }
+        for name in [
+            "host",
+            "x-api",
+            "authorizatio",
+            "authorizations",
+            "x+api-key",
+            "x-a_i-key",
+            "",
+            "-",
+        ] {
+            assert!(!policy.carries_credential(name), "{name}");
+        }
+    }
+}
+
+#[test]
+fn torn_stale_or_emptied_key_on_reload() {
+    // A policy is not changed by what comes after it: a bad new configuration makes none.
+    let old = gate();
+    let too_long = "k".repeat(257);
+    for bad in ["\u{7f}", " k", "k\t", "k\n", &too_long] {
+        assert!(Policy::new(&Config::new(AuthMode::Strict).api_key(bad)).is_err());
+        assert!(old.decide("GET", "/", [("x-api-key", KEY)]).is_allow());
+    }
+    // The configuration's bytes are not looked at any more once it is made.
+    let mut secret = KEY.to_owned();
+    let made = Policy::new(&Config::new(AuthMode::Strict).api_key(&secret)).expect("a policy");
+    secret.replace_range(.., "sk-fedcba9876543210");
+    assert!(made.decide("GET", "/", [("x-api-key", KEY)]).is_allow());
+    assert!(!made.decide("GET", "/", [("x-api-key", &secret)]).is_allow());
+}
+
+#[test]
+fn equal_keys_and_keys_that_contain_each_other() {
+    let strict = Config::new(AuthMode::Strict);
+    let policy = Policy::new(&strict.keys(&[Key::new(KEY); 8])).expect("a policy");
+    let decision = policy.decide("GET", "/", [("x-api-key", KEY)]);
+    assert_eq!(decision.key_index(), Some(0));
+    let keys = ["sk-abc", "sk-ab", "sk-abcd", "sk-ab"].map(Key::new);
+    let policy = Policy::new(&strict.keys(&keys)).expect("a policy");
+    for (sent, key) in [
+        ("sk-a", None),
+        ("sk-ab", Some(1)),
+        ("sk-abc", Some(0)),
+        ("sk-abcd", Some(2)),
+        ("sk-abcde", None),
+    ] {
+        let decision = policy.decide("GET", "/", [("x-api-key", sent)]);
+        assert_eq!(decision.key_index(), key, "{sent}");
+    }
+}
+
+#[test]
+fn key_that_starts_with_bearer() {
+    let key = "Bearer sk-x";
+    let policy = Policy::new(&Config::new(AuthMode::Strict).api_key(key)).expect("a policy");
+    let allows = |name, value| policy.decide("GET", "/", [(name, value)]).is_allow();
+    assert!(allows("x-api-key", key));
+    assert!(allows("authorization", "Bearer Bearer sk-x"));
+    assert!(!allows("authorization", key));
+    assert!(!allows("authorization", "sk-x"));
+}
+
+#[test]
+fn huge_values() {
+    for len in [65_536, 1 << 20] {
+        for fill in ["a", " ", "\t", "\u{ff}"] {
+            let value = fill.repeat(len);
+            for name in ["authorization", "x-api-key", &value] {
+                let decision = gate().decide(&value, &value, [(name, &value)]);
+                assert!(!decision.is_allow());
+            }
+        }
+        let padded = format!("{0}{KEY}{0}", " ".repeat(len));
+        assert!(
+            gate()
+                .decide("GET", "/", [("x-api-key", padded)])
+                .is_allow()
+        );
+    }
+}
+
+#[test]
+fn configuration_that_opens_more_than_it_says() {
+    let open = Config::new(AuthMode::AllExceptHealth).api_key(KEY);
+    for path in ["", "healthz", "*", "/healthz?", "/#", "?"] {
+        assert!(Policy::new(&open.exempt(&[Exempt::new(path)])).is_err());
+    }
+    // No wildcards: each byte stands for itself.
+    let exempt = ["/*", "/h.*", "/"].map(Exempt::new);
+    let policy = Policy::new(&open.exempt(&exempt)).expect("a policy");
+    for target in ["/v1", "/h", "/health", "//", "/*/v1"] {
+        let decision = policy.decide("GET", target, NONE);
+        denied(decision, Reason::CredentialMissing);
+    }
+    for name in ["", "x api", "x-api-key:", "x-api-key\r\n", "é"] {
+        assert!(Policy::new(&open.sources(&[Source::new(name)])).is_err());
+    }
+    for mode in ["", "none", "OFF", "disabled", "strict ", "auto\0", "0"] {
+        assert!(mode.parse::<AuthMode>().is_err(), "{mode:?}");
+    }
+}
+
+/// What only a caller in C can do, from here so that planted bugs, mutants and coverage reach the
+/// boundary too. More of it, in C, with sanitizers and guard pages: `tests/c`.
+#[cfg(feature = "capi")]
+#[allow(clippy::borrow_as_ptr)] // as a caller in C would
+mod from_c {
+    use std::mem::size_of;
+    use std::ptr;
+
+    use keygate::ffi::*;
+
+    use super::KEY;
+
+    const HALF: usize = isize::MAX.unsigned_abs();
+
+    fn text(bytes: &str) -> keygate_str {
+        at(bytes.as_ptr().addr(), bytes.len())
+    }
+
+    fn at(address: usize, len: usize) -> keygate_str {
+        let ptr = ptr::with_exposed_provenance(address);
+        keygate_str { ptr, len }
+    }
+
+    fn init(config: &keygate_config) -> (Box<keygate_policy>, keygate_status) {
+        // What was there before must not matter.
+        let opaque = [u64::MAX; KEYGATE_POLICY_WORDS];
+        let mut policy = Box::new(keygate_policy { opaque });
+        let size = size_of::<keygate_policy>();
+        let status = unsafe { keygate_policy_init(&raw mut *policy, size, config) };
+        (policy, status)
+    }
+
+    fn config() -> keygate_config {
+        keygate_config {
+            size: size_of::<keygate_config>(),
+            auth_mode: KEYGATE_MODE_STRICT,
+            flags: 0,
+            api_key: text(KEY),
+            keys: ptr::null(),
+            key_count: 0,
+            sources: ptr::null(),
+            source_count: 0,
+            exempt: ptr::null(),
+            exempt_count: 0,
+        }
+    }
+
+    fn right_key() -> [keygate_header; 1] {
+        let (name, value) = (text("x-api-key"), text(KEY));
+        [keygate_header { name, value }]
+    }
+
+    fn request(headers: &[keygate_header]) -> keygate_request {
+        keygate_request {
+            size: size_of::<keygate_request>(),
+            method: text("GET"),
+            target: text("/v1"),
+            headers: headers.as_ptr(),
+            header_count: headers.len(),
+        }
+    }
+
+    /// The verdict and the reason, from a decision that claimed to be an allow before.
+    fn decide(policy: *const keygate_policy, request: *const keygate_request) -> (i32, i32) {
+        let mut out = keygate_decision {
+            size: size_of::<keygate_decision>(),
+            verdict: KEYGATE_ALLOW,
+            reason: KEYGATE_REASON_KEY_MATCHED,
+            effective_mode: KEYGATE_MODE_OFF,
+            source: 0,
+            key: 0,
+            flags: 0,
+            header: 0,
+        };
+        let verdict = unsafe { keygate_decide(policy, request, &raw mut out) };
+        assert_eq!(verdict, out.verdict);
+        let alone = unsafe { keygate_decide(policy, request, ptr::null_mut()) };
+        assert_eq!(verdict, alone);
+        (verdict, out.reason)
+    }
+
+    const MATCHED: (i32, i32) = (KEYGATE_ALLOW, KEYGATE_REASON_KEY_MATCHED);
+    const INVALID: (i32, i32) = (KEYGATE_DENY, KEYGATE_REASON_INVALID_CALL);
+
+    fn made() -> Box<keygate_policy> {
+        let (policy, status) = init(&config());
+        assert_eq!(status, KEYGATE_OK);
+        assert_eq!(decide(&raw const *policy, &request(&right_key())), MATCHED);
+        policy
+    }
+
+    #[test]
+    fn null_misaligned_overflowing_pointers() {
+        let (policy, headers) = (made(), right_key());
+        let policy = &raw const *policy;
+        let sound = request(&headers);
+        assert_eq!(decide(ptr::null(), &sound), INVALID);
+        assert_eq!(decide(policy, ptr::null()), INVALID);
+        assert_eq!(decide(policy.wrapping_byte_add(1), &sound), INVALID);
+        let misaligned = (&raw const sound).wrapping_byte_add(1);
+        assert_eq!(decide(policy, misaligned), INVALID);
+        let (name, value) = (text("x-api-key"), text(KEY));
+        for bad in [
+            at(0, 1),
+            at(0, usize::MAX),
+            at(1, HALF + 1),
+            at(usize::MAX, 2),
+            at(HALF, usize::MAX),
+        ] {
+            let method = keygate_request {
+                method: bad,
+                ..sound
+            };
+            assert_eq!(decide(policy, &method), INVALID);
+            let target = keygate_request {
+                target: bad,
+                ..sound
+            };
+            assert_eq!(decide(policy, &target), INVALID);
+            let named = [keygate_header { name: bad, value }];
+            assert_eq!(decide(policy, &request(&named)), INVALID);
+            let valued = [keygate_header { name, value: bad }];
+            assert_eq!(decide(policy, &request(&valued)), INVALID);
+        }
+        for (headers, header_count) in [
+            (ptr::null(), 1),
+            (headers.as_ptr().wrapping_byte_add(1), 1),
+            (headers.as_ptr(), usize::MAX),
+            (headers.as_ptr(), HALF / size_of::<keygate_header>() + 1),
+        ] {
+            let bad = keygate_request {
+                headers,
+                header_count,
+                ..sound
+            };
+            assert_eq!(decide(policy, &bad), INVALID);
+        }
+        // A length of 0 makes its pointer irrelevant.
+        let none = keygate_request {
+            headers: ptr::null(),
+            header_count: 0,
+            target: at(0, 0),
+            ..sound
+        };
+        assert_eq!(decide(policy, &none).1, KEYGATE_REASON_CREDENTIAL_MISSING);
+    }
+
+    #[test]
+    fn unknown_enum_stale_struct_size() {
+        #[repr(C)]
+        struct Longer(keygate_config, u64);
+
+        let headers = right_key();
+        let refuse = |config: &keygate_config, expected| {
+            let (policy, status) = init(config);
+            assert_eq!(status, expected);
+            // What was not made denies, whatever the caller makes of the status.
+            assert_eq!(decide(&raw const *policy, &request(&headers)), INVALID);
+        };
+        for auth_mode in [-1, 4, i32::MAX, i32::MIN, 1 << 8, 1 << 16, (1 << 8) + 1] {
+            let unknown = keygate_config {
+                auth_mode,
+                ..config()
+            };
+            refuse(&unknown, KEYGATE_ERR_MODE);
+        }
+        let flags = keygate_config {
+            flags: 1 << 31,
+            ..config()
+        };
+        refuse(&flags, KEYGATE_ERR_FLAGS);
+        let sized = |size| keygate_config { size, ..config() };
+        for size in [0, 1, size_of::<usize>(), usize::MAX] {
+            refuse(&sized(size), KEYGATE_ERR_SIZE);
+        }
+        // A shorter, older struct has no key: it denies. A longer one whose rest says something
+        // that is not known is refused.
+        let (policy, status) = init(&sized(2 * size_of::<usize>()));
+        assert_eq!(status, KEYGATE_OK);
+        let reason = decide(&raw const *policy, &request(&headers)).1;
+        assert_eq!(reason, KEYGATE_REASON_NO_KEY_CONFIGURED);
+        let mut longer = Longer(sized(size_of::<Longer>()), 0);
+        let long = |longer: &Longer| (&raw const *longer).cast::<keygate_config>();
+        let (policy, status) = init(unsafe { &*long(&longer) });
+        assert_eq!(status, KEYGATE_OK);
+        assert_eq!(decide(&raw const *policy, &request(&headers)), MATCHED);
+        longer.1 = 1;
+        refuse(unsafe { &*long(&longer) }, KEYGATE_ERR_SIZE);
+    }
+
+    #[test]
+    fn error_code_read_as_success() {
+        let (policy, headers) = (made(), right_key());
+        for size in [0, 8, usize::MAX] {
+            let bad = keygate_request {
+                size,
+                ..request(&headers)
+            };
+            assert_eq!(decide(&raw const *policy, &bad), INVALID);
+        }
+        let mut out = keygate_decision {
+            size: 0,
+            verdict: KEYGATE_ALLOW,
+            reason: KEYGATE_REASON_KEY_MATCHED,
+            effective_mode: KEYGATE_MODE_OFF,
+            source: 0,
+            key: 0,
+            flags: 0,
+            header: 0,
+        };
+        let request = request(&headers);
+        // Where the reason cannot be told, the answer is no.
+        let verdict =
+            unsafe { keygate_decide(&raw const *policy, &raw const request, &raw mut out) };
+        assert_eq!(verdict, KEYGATE_DENY);
+        assert_eq!(out.reason, KEYGATE_REASON_KEY_MATCHED, "it has no room");
+    }
+
+    #[test]
+    fn zeroed_copied_wiped_refused_policies() {
+        let headers = right_key();
+        let request = request(&headers);
+        let mut policy = Box::new(keygate_policy {
+            opaque: [0; KEYGATE_POLICY_WORDS],
+        });
+        assert_eq!(decide(&raw const *policy, &request), INVALID);
+        policy.opaque = made().opaque;
+        assert_eq!(decide(&raw const *policy, &request), MATCHED);
+        unsafe { keygate_policy_wipe(&raw mut *policy) };
+        assert_eq!(decide(&raw const *policy, &request), INVALID);
+        let empty = policy.opaque.iter().all(|word| *word == 0);
+        assert!(empty, "something is left of the key");
+        unsafe { keygate_policy_wipe(ptr::null_mut()) };
+        // What does not know its headers strips all of them.
+        let strips = unsafe { keygate_policy_carries_credential(&raw const *policy, text("host")) };
+        assert!(strips);
+        policy.opaque = made().opaque;
+        let short = size_of::<keygate_policy>() - 1;
+        let status = unsafe { keygate_policy_init(&raw mut *policy, short, &config()) };
+        assert_eq!(status, KEYGATE_ERR_SIZE);
+        assert_eq!(decide(&raw const *policy, &request), INVALID);
+    }
+
+    #[test]
+    fn evaluations_never_begun_begun_badly_finished_twice() {
+        let policy = made();
+        let policy = &raw const *policy;
+        let null = at(0, 3);
+        let mut evaluation = keygate_evaluation {
+            opaque: [0; KEYGATE_EVALUATION_WORDS],
+        };
+        let evaluation = &raw mut evaluation;
+        let begin = |policy, method| unsafe {
+            let size = size_of::<keygate_evaluation>();
+            keygate_evaluation_begin(evaluation, size, policy, method, text("/v1"));
+        };
+        let push = |name| unsafe { keygate_evaluation_push(evaluation, name, text(KEY)) };
+        let finish = || unsafe { keygate_evaluation_finish(evaluation, ptr::null_mut()) };
+        assert_eq!(finish(), KEYGATE_DENY);
+        begin(policy, text("GET"));
+        push(text("x-api-key"));
+        assert_eq!(finish(), KEYGATE_ALLOW);
+        assert_eq!(finish(), KEYGATE_DENY);
+        for (policy, method) in [(ptr::null(), text("GET")), (policy, null)] {
+            begin(policy, method);
+            push(text("x-api-key"));
+            assert_eq!(finish(), KEYGATE_DENY);
+        }
+        // A bad header spoils the whole, as it does in keygate_decide.
+        begin(policy, text("GET"));
+        push(null);
+        push(text("x-api-key"));
+        assert_eq!(finish(), KEYGATE_DENY);
+        let nothing = unsafe { keygate_evaluation_finish(ptr::null_mut(), ptr::null_mut()) };
+        assert_eq!(nothing, KEYGATE_DENY);
+    }
+}
