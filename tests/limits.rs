@@ -1,0 +1,201 @@
+//! What happens where a capacity ends, and other corners that branch coverage showed to be bare.
+
+mod model;
+
+use keygate::{AuthMode, Config, Exempt, Finding, Key, Policy, generate_key};
+use model::Request;
+
+/// Whether a path is told to be nearly the exempt one, after the model has said the same.
+fn is_near(exempt: &str, target: &str) -> bool {
+    let config = model::Config {
+        auth_mode: "all_except_health".to_owned(),
+        allow_lan_access: false,
+        keys: vec![b"k".to_vec()],
+        sources: vec![],
+        exempt: vec![exempt.into()],
+    };
+    let request = Request {
+        method: b"GET".to_vec(),
+        target: target.into(),
+        headers: vec![],
+    };
+    let policy = config.policy().expect("a policy");
+    let headers: [(&str, &str); 0] = [];
+    let findings = policy.explain("GET", target, headers).findings();
+    let names: Vec<_> = findings.iter().map(Finding::name).collect();
+    assert_eq!(names, model::findings::find(&config, &request), "{target}");
+    findings.contains(Finding::HealthNearMiss)
+}
+
+/// A segment, or a path, that no exempt path has room for is kept in mind until `..` takes it off.
+#[test]
+fn near_misses_that_are_long_before_they_are_short() {
+    let long = "l".repeat(65);
+    let full = format!("/{}", "f".repeat(63));
+    for (exempt, target, near) in [
+        ("/healthz", format!("/{long}/../healthz"), true),
+        ("/healthz", format!("/{long}/x/../../healthz"), true),
+        ("/healthz", format!("/{long}/x/../healthz"), false),
+        ("/healthz", format!("/healthz/{long}/.."), true),
+        ("/healthz", format!("/healthz/{long}"), false),
+        (&full, format!("{full}/x/.."), true),
+        (&full, format!("{full}/x/y/../.."), true),
+        (&full, format!("{full}/x"), false),
+        (&full, format!("{full}f"), false),
+        (&full, format!("{full}/"), true),
+    ] {
+        assert_eq!(is_near(exempt, &target), near, "{target}");
+    }
+}
+
+#[test]
+fn an_exempt_path_is_shown_without_what_a_terminal_would_obey() {
+    let exempt = [Exempt::new(b"/a\x1b[2Jb\xff ")];
+    let config = Config::new(AuthMode::AllExceptHealth).api_key("k");
+    let policy = Policy::new(&config.exempt(&exempt)).expect("a policy");
+    let text = policy.explain("GET", "/", [("a", "b")]).to_string();
+    assert!(text.contains("/a?[2Jb??"), "{text}");
+}
+
+#[test]
+fn the_word_bearer_alone_is_told_from_a_wrong_key() {
+    let policy = Policy::new(&Config::new(AuthMode::Strict).api_key("k")).expect("a policy");
+    for (value, alone) in [
+        ("Bearer", true),
+        ("Bearer ", true),
+        ("bearer", true),
+        ("Bearer x", false),
+        ("x", false),
+    ] {
+        let text = policy
+            .explain("GET", "/", [("authorization", value)])
+            .to_string();
+        assert_eq!(
+            text.contains("nothing stands after Bearer"),
+            alone,
+            "{value}"
+        );
+    }
+}
+
+#[test]
+fn a_fresh_key_has_every_digit_of_its_randomness() {
+    let digits = 0x0009_0a0f_9099_9a9f_a0a9_aaaf_f0f9_faff_u128;
+    let key = generate_key(&digits.to_be_bytes());
+    assert_eq!(key.as_str(), format!("sk-{digits:032x}"));
+    assert_eq!(key.as_bytes(), key.as_str().as_bytes());
+    assert_eq!(key.as_ref(), key.as_bytes());
+    assert_eq!(key.to_string(), key.as_str());
+    // It can be used as it is.
+    let policy = Policy::new(&Config::new(AuthMode::Strict).api_key(&key)).expect("a policy");
+    assert!(
+        policy
+            .decide("GET", "/", [("x-api-key", key.as_bytes())])
+            .is_allow()
+    );
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_whole_file_holds_the_section_under_proxy_and_nowhere_else() {
+    let section = r#""auth_mode":"strict","api_key":"k""#;
+    for (text, taken) in [
+        (format!(r#"{{"proxy":{{{section}}}}}"#), true),
+        (
+            format!(r#"{{"port":1,"proxy":{{{section}}},"x":[]}}"#),
+            true,
+        ),
+        (format!(r#"{{"api_key":"k","proxy":{{{section}}}}}"#), false),
+        (
+            format!(r#"{{"proxy":{{{section}}},"auth_mode":"off"}}"#),
+            false,
+        ),
+        (
+            format!(r#"{{"proxy":{{{section}}},"proxy":{{{section}}}}}"#),
+            false,
+        ),
+    ] {
+        let config = serde_json::from_str::<keygate::ConfigBuf>(&text);
+        assert_eq!(config.is_ok(), taken, "{text}");
+        if let Ok(config) = config {
+            let policy = config.policy().expect("a policy");
+            assert!(policy.decide("GET", "/", [("x-api-key", "k")]).is_allow());
+            assert!(!policy.decide("GET", "/", [("x-api-key", "")]).is_allow());
+        }
+    }
+}
+
+#[test]
+fn keys_are_counted_and_named() {
+    let keys = [Key::new("a").label("laptop"), Key::new("b")];
+    let policy = Policy::new(&Config::new(AuthMode::Strict).keys(&keys)).expect("a policy");
+    assert_eq!(policy.key_count(), 2);
+    assert_eq!(policy.key_label(0), Some(b"laptop".as_slice()));
+    assert_eq!((policy.key_label(1), policy.key_label(2)), (None, None));
+    // Of keys, only how many there are is shown.
+    let shown = format!("{policy:?}");
+    assert!(
+        shown.contains("Strict") && shown.contains("keys: 2"),
+        "{shown}"
+    );
+}
+
+/// They are the status codes and reasons of the C interface.
+#[test]
+fn numbers_are_pinned() {
+    use keygate::ConfigErrorKind as Kind;
+    use keygate::Reason;
+
+    let kinds = [
+        Kind::ApiKeyAndKeys,
+        Kind::TooManyKeys,
+        Kind::KeyEmpty,
+        Kind::KeyTooLong,
+        Kind::KeyByte,
+        Kind::KeyEdge,
+        Kind::LabelTooLong,
+        Kind::TooManySources,
+        Kind::SourceTooLong,
+        Kind::SourceNotToken,
+        Kind::SourceTwice,
+        Kind::TooManyExempt,
+        Kind::ExemptTooLong,
+        Kind::ExemptNoSlash,
+        Kind::ExemptNotPath,
+    ];
+    assert!(kinds.into_iter().map(Kind::code).eq((-30..=-16).rev()));
+    let reasons = [1, 2, 3, 4, 16, 17, 18, 19, 32];
+    assert!(Reason::ALL.into_iter().map(Reason::code).eq(reasons));
+    let rules = [2, 1, 3, 7, 4, 5, 6, 8].map(Some).into_iter().chain([None]);
+    assert!(Reason::ALL.into_iter().map(Reason::rule).eq(rules));
+}
+
+#[test]
+fn errors_name_the_field_and_the_entry() {
+    let strict = Config::new(AuthMode::Strict);
+    let error = |config: &Config<'_>| {
+        let error = Policy::new(config).expect_err("refused");
+        (error.index(), error.to_string())
+    };
+    let keys = [Key::new("k"), Key::new("")];
+    let (index, text) = error(&strict.keys(&keys));
+    assert_eq!(index, Some(1));
+    assert!(text.starts_with("keys[1].key: a key is empty"), "{text}");
+    let (index, text) = error(&strict.api_key("k "));
+    assert_eq!(index, None);
+    assert!(text.starts_with("api_key: a key starts or ends"), "{text}");
+    let (index, text) = error(&strict.keys(&[Key::new("k"); 9]));
+    assert_eq!(index, None);
+    assert!(text.starts_with("keys: there are more"), "{text}");
+    for mode in ["off", "strict", "all_except_health", "auto"] {
+        let parsed: AuthMode = mode.parse().expect("a mode");
+        assert_eq!(parsed.to_string(), mode);
+        let effective = parsed.effective(true).to_string();
+        let expected = if mode == "auto" {
+            "all_except_health"
+        } else {
+            mode
+        };
+        assert_eq!(effective, expected);
+    }
+}
