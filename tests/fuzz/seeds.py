@@ -1,0 +1,44 @@
+"""Writes the vectors as seeds: python3 seeds.py FOLDER makes FOLDER/decide and FOLDER/config."""
+
+import json
+import sys
+from pathlib import Path
+
+VECTORS = Path(__file__).resolve().parents[1] / "vectors"
+MODES = ["off", "strict", "all_except_health", "auto"]
+SOURCES = [
+    {"name": "authorization", "bearer": True},
+    {"name": "x-api-key"},
+    {"name": "x-goog-api-key"},
+]
+
+
+def request(line):
+    """The form that targets/input.rs reads. Fails where a vector does not fit it."""
+    config = line["config"]
+    mode = MODES.index(config["auth_mode"]) + 4 * bool(config.get("allow_lan_access"))
+    keys = [key["key"] for key in config.get("keys", [])] or [config.get("api_key", "")]
+    sources = [("b" if s.get("bearer") else "n") + s["name"] for s in config.get("sources", SOURCES)]
+    headers = [text for header in line["headers"] for text in header]
+    groups = [[chr(mode)], [key for key in keys if key], sources, config.get("exempt", ["/healthz"])]
+    groups += [[line["method"]], [line["target"]], headers]
+    return "\xff".join("\xfe".join(group) for group in groups).encode("latin-1")
+
+
+def main():
+    decide, config = (Path(sys.argv[1]) / name for name in ("decide", "config"))
+    for folder in (decide, config):
+        folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(VECTORS.glob("*.jsonl")):
+        for number, text in enumerate(path.read_text().splitlines()):
+            vector = json.loads(text)["input"]
+            name = f"{path.stem}-{number}"
+            if isinstance(vector, dict) and "config" in vector:
+                (config / name).write_text(json.dumps(vector["config"]))
+            if not path.stem.endswith("_errors"):
+                seed = request(vector)
+                if len(seed) <= 4096:
+                    (decide / name).write_bytes(seed)
+
+
+main()
