@@ -146,3 +146,49 @@ prove-fast: lib $(PROOF)/installed ## The part of it that takes a few minutes
 constant-time: ## That time depends on no key; CONTROLS=1: find planted leaks
 	.ci/packages valgrind
 	$(PYTHON) tests/constant_time/run.py $(CONTROLLED)
+
+# The heavy checks; tests/README.md says what each shows.
+MUTANTS_VERSION := 27.1.0
+LLVM_COV_VERSION := 0.9.1
+LLVM := $(TOOLS)/llvm/usr/lib
+
+$(TOOLS)/bin/cargo-mutants:
+	$(CARGO) install cargo-mutants --version $(MUTANTS_VERSION) --debug --locked --root $(TOOLS)
+
+$(TOOLS)/bin/cargo-llvm-cov:
+	$(CARGO) install cargo-llvm-cov --version $(LLVM_COV_VERSION) --debug --locked --root $(TOOLS)
+
+# The tools of the LLVM that rustc is built with, unpacked beside the system's own.
+$(LLVM)/llvm-22/bin/llvm-cov:
+	mkdir -p $(TOOLS)/llvm/deb
+	apt-cache show llvm-22 >/dev/null 2>&1 || apt-get update
+	cd $(TOOLS)/llvm/deb && apt-get download llvm-22 libllvm22 && for deb in *.deb; do dpkg -x $$deb ..; done
+	touch $@
+
+.PHONY: exhaustive
+exhaustive: ## Every case of a small world, over a billion of them, against the model
+	$(CARGO) test --locked --release --all-features --test exhaustive -- --include-ignored --nocapture
+
+.PHONY: controls
+controls: ## Plant bugs shaped like public ones; each must be caught (BUGS: these only)
+	tests/controls/run.py $(BUGS)
+
+.PHONY: fuzz
+fuzz: ## Fuzz the core and the C interface, TIME (60) seconds each target; CONTROLS=1: find a planted bug
+	$(if $(CONTROLS),CONTROL=later-header-rescues) tests/fuzz/run $(or $(TIME),60) $(if $(CONTROLS),decide)
+
+.PHONY: mutants
+mutants: $(TOOLS)/bin/cargo-mutants ## Change the core everywhere; the tests must notice (MUTANTS: more options)
+	$(TOOLS)/bin/cargo-mutants mutants --config tests/mutants.toml --package keygate --jobs 2 \
+		--timeout 120 --build-timeout 300 --output target/mutants $(MUTANTS) -- --locked --all-features --tests
+
+.PHONY: coverage
+coverage: $(TOOLS)/bin/cargo-llvm-cov $(LLVM)/llvm-22/bin/llvm-cov ## Branches of the core that the tests take
+	LD_LIBRARY_PATH=$(LLVM)/x86_64-linux-gnu:$(LLVM)/llvm-22/lib RUSTC_BOOTSTRAP=1 \
+	LLVM_COV=$(LLVM)/llvm-22/bin/llvm-cov LLVM_PROFDATA=$(LLVM)/llvm-22/bin/llvm-profdata \
+	$(TOOLS)/bin/cargo-llvm-cov llvm-cov --branch --locked --package keygate --all-features --tests \
+		--json --output-path target/coverage.json
+	python3 tests/coverage.py target/coverage.json
+
+.PHONY: assurance
+assurance: exhaustive controls coverage mutants fuzz prove constant-time firmware firmware-controls test-cross ## All heavy checks
