@@ -192,3 +192,17 @@ coverage: $(TOOLS)/bin/cargo-llvm-cov $(LLVM)/llvm-22/bin/llvm-cov ## Branches o
 
 .PHONY: assurance
 assurance: exhaustive controls coverage mutants fuzz prove constant-time firmware firmware-controls test-cross ## All heavy checks
+	$(TOOLS)/bin/cbindgen --quiet --config include/cbindgen.toml src/ffi.rs --output include/keygate.h
+
+GUNGRAUN_VERSION := 0.20.0
+export GUNGRAUN_RUNNER := $(TOOLS)/bin/gungraun-runner
+BENCH_ENV := CARGO_TARGET_DIR=$(CURDIR)/target/benches
+
+# A debug build: it only starts valgrind and reads what that writes.
+$(GUNGRAUN_RUNNER):
+	$(CARGO) install gungraun-runner --version $(GUNGRAUN_VERSION) --locked --debug --root $(TOOLS)
+
+.PHONY: bench-counts
+bench-counts: lib $(GUNGRAUN_RUNNER) ## Instructions of a decision against benches/counts/baselines.json (UPDATE=1 sets them)
+	command -v valgrind >/dev/null || apt-get install -y -o DPkg::Lock::Timeout=300 valgrind
+	$(BENCH_ENV) python3 benches/counts/counts.py $(if $(UPDATE),--update)
