@@ -195,14 +195,23 @@ assurance: exhaustive controls coverage mutants fuzz prove constant-time firmwar
 	$(TOOLS)/bin/cbindgen --quiet --config include/cbindgen.toml src/ffi.rs --output include/keygate.h
 
 GUNGRAUN_VERSION := 0.20.0
+PERF_VERSION := v0.0.0-20260908200009-22c9c6c9d4da
 export GUNGRAUN_RUNNER := $(TOOLS)/bin/gungraun-runner
-BENCH_ENV := CARGO_TARGET_DIR=$(CURDIR)/target/benches
 
 # A debug build: it only starts valgrind and reads what that writes.
 $(GUNGRAUN_RUNNER):
+	command -v valgrind >/dev/null || apt-get install -y -o DPkg::Lock::Timeout=300 valgrind
 	$(CARGO) install gungraun-runner --version $(GUNGRAUN_VERSION) --locked --debug --root $(TOOLS)
 
+$(TOOLS)/bin/benchstat:
+	GOBIN=$(TOOLS)/bin go install golang.org/x/perf/cmd/benchstat@$(PERF_VERSION)
+
 .PHONY: bench-counts
-bench-counts: lib $(GUNGRAUN_RUNNER) ## Instructions of a decision against benches/counts/baselines.json (UPDATE=1 sets them)
-	command -v valgrind >/dev/null || apt-get install -y -o DPkg::Lock::Timeout=300 valgrind
-	$(BENCH_ENV) python3 benches/counts/counts.py $(if $(UPDATE),--update)
+bench-counts: lib $(GUNGRAUN_RUNNER) ## Compare the instructions of a decision with the baselines (UPDATE=1 sets them)
+	CARGO_TARGET_DIR=$(CURDIR)/target/benches python3 benches/counts/counts.py $(if $(UPDATE),--update)
+
+.PHONY: bench
+bench: lib $(GUNGRAUN_RUNNER) $(TOOLS)/bin/benchstat ## Measure everything; write benches/README.md and its plot
+	$(MAKE) -C bindings/go lib
+	bindings/nginx/build.sh
+	python3 benches/bench.py

@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+"""Measures everything, prints the tables, and writes them and the plot into this folder.
+
+`make bench` runs it, with what it needs built.
+"""
+
+import csv
+import datetime
+import io
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+from plot import plot
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent
+OUT = ROOT / "target/benches"
+TOOLS = ROOT / "target/tools/bin"
+COUNTS = [1, 12, 32, 100, 1000]
+ROUNDS = 5
+GO_ROUNDS = 10
+
+# By subject: what it is.
+SUBJECTS = {
+    "capi_verdict": "keygate, `keygate_decide` without a decision",
+    "capi": "keygate, `keygate_decide` with a decision",
+    "list": "keygate, `Policy::decide` of a list",
+    "push": "keygate, header by header",
+    "map": "keygate, `Policy::decide` of an `http::HeaderMap`",
+    "floor": "the floor, in C",
+    "plain": "a plain gate written by hand",
+    "middleware": "a service's middleware on `http::HeaderMap`, its configuration cloned from a lock",
+    "bearer": "`tower-http`'s bearer validation",
+    "rego": "Rego, regorus's interpreter",
+    "rego_vm": "Rego, regorus's virtual machine",
+    "rego_vm_map": "Rego, the same, the headers already a map of lower-case names",
+    "cedar": "Cedar, the headers already a record of lower-case names",
+}
+# What is drawn: the subject, its label and its colour.
+DRAWN = [
+    ("rego_vm", "Rego (regorus)", "#8c564b"),
+    ("cedar", "Cedar", "#b8860b"),
+    ("middleware", "middleware on HeaderMap", "#7f7f7f"),
+    ("bearer", "tower-http bearer", "#9467bd"),
+    ("plain", "plain gate by hand", "#2ca02c"),
+    ("capi_verdict", "keygate, C ABI", "#d62728"),
+    ("list", "keygate, Rust", "#ff7f0e"),
+    ("floor", "floor, C", "#1f77b4"),
+]
+
+
+def run(command, folder=HERE, **environment):
+    process = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    return process.stdout
+
+
+def rust():
+    """Nanoseconds by subject and case: the least of the rounds' medians."""
+    home = OUT / "criterion"
+    best = {}
+    for number in range(ROUNDS):
+        print(f"round {number + 1} of {ROUNDS}", file=sys.stderr)
+        cargo = [os.environ.get("CARGO", "cargo"), "bench", "--locked", "--package", "peers"]
+        environment = {"CARGO_TARGET_DIR": str(OUT), "CRITERION_HOME": str(home)}
+        run([*cargo, "--", "--quiet"], **environment)
+        for subject in [*SUBJECTS, "explain"]:
+            found = list(home.glob(f"{subject}/*/new/estimates.json"))
+            assert found, f"no measurement of {subject}"
+            for path in found:
+                case = path.parent.parent.name
+                median = json.loads(path.read_text())["median"]["point_estimate"]
+                cases = best.setdefault(subject, {})
+                cases[case] = min(median, cases.get(case, median))
+    return best
+
+
+def go():
+    """By benchmark and unit what benchstat makes of ten rounds, the packages by turns."""
+    log = OUT / "go.txt"
+    common = ["go", "test", "-run", "^$", "-count", "1", "-benchtime", "0.1s", "-bench"]
+    with log.open("w") as file:
+        for _ in range(GO_ROUNDS):
+            file.write(run([*common, "^Benchmark(CgoNoop|HandWritten)$", "."], ROOT / "bindings/go"))
+            file.write(run([*common, ".", "."], HERE / "go"))
+    table = run([str(TOOLS / "benchstat"), "-ignore", "pkg", "-format", "csv", str(log)])
+    results, unit = {}, None
+    for row in csv.reader(io.StringIO(table)):
+        if len(row) > 1 and row[0] == "" and row[1].endswith("/op"):
+            unit = row[1]
+        elif len(row) > 1 and unit and row[0] not in ("", "geomean"):
+            name = re.sub(r"-\d+$", "", row[0])
+            results.setdefault(name, {})[unit] = (float(row[1]), row[2])
+    return results
+
+
+def hosts():
+    result = OUT / "hosts.json"
+    run([sys.executable, "hosts/hosts.py", str(result)])
+    return json.loads(result.read_text())
+
+
+def instructions():
+    run([sys.executable, "counts/counts.py", "--measure"], CARGO_TARGET_DIR=str(OUT))
+    return json.loads((OUT / "counts.json").read_text())["instructions"]
+
+
+def measure():
+    parts = {"instructions": instructions, "rust": rust, "go": go, "hosts": hosts}
+    return {name: part() for name, part in parts.items()}
+
+
+def goals(measured):
+    """What was to be reached, the figure, the most that it may be, and what is left to say."""
+    notes = json.loads((HERE / "notes.json").read_text())
+    time = measured["rust"]
+    per_header = {
+        function: (cases["headers_1000"] - cases["headers_100"]) / 900
+        for function, cases in measured["instructions"].items()
+    }
+    ours = {subject: time[subject]["headers_12"] for subject in time}
+    rows = [
+        ("floor", "`keygate_decide`, 12 headers, to the floor", ours["capi_verdict"] / ours["floor"], 2),
+        ("plain", "`decide` to the plain gate", ours["list"] / ours["plain"], 0.3),
+        ("middleware", "`decide` to the middleware", ours["list"] / ours["middleware"], 0.25),
+        ("rego", "`decide` to Rego, the faster of both", ours["list"] / min(ours["rego"], ours["rego_vm"]), 1 / 300),
+        ("cedar", "`decide` to Cedar", ours["list"] / ours["cedar"], 1 / 50),
+    ]
+    names = {"decide": "a list", "push": "header by header", "capi": "C"}
+    for function, name in names.items():
+        what = f"instructions for a further uninteresting header, {name}"
+        rows.append((f"header_{function}", what, per_header[function], 8))
+    for subject, name in [("list", "a list"), ("push", "header by header"), ("capi_verdict", "C")]:
+        ratio = time[subject]["headers_1000"] / time[subject]["headers_100"]
+        rows.append((f"growth_{subject}", f"1,000 headers to 100, {name}", ratio, 10.5))
+    if measured["go"]:
+        seconds = {name: units["sec/op"][0] for name, units in measured["go"].items()}
+        decide = seconds["KeygateDecide"]
+        fiber = seconds["FiberKeyAuth"] - seconds["FiberAlone"]
+        allocations = measured["go"]["KeygateDecide"]["allocs/op"][0]
+        rows += [
+            ("go_noop", "Go `DecideRequest` to a bare cgo call", decide / seconds["CgoNoop"], 3),
+            ("go_allocations", "Go `DecideRequest`, allocations", allocations, 0),
+            ("go_echo", "Go `DecideRequest` to echo's KeyAuth", decide / seconds["EchoKeyAuth"], 1),
+            ("go_fiber", "Go `DecideRequest` to fiber's keyauth", decide / fiber, 1),
+        ]
+    for host, contents in measured["hosts"].items():
+        for content, gates in contents.items():
+            none = gates["no gate"]
+            added = gates["keygate"] - none
+            native = gates["map and if"] - none
+            rows += [
+                (f"{host}_share", f"{host}, {content}: keygate's share of the instructions", added / none, 0.02),
+                (f"{host}_native", f"{host}, {content}: what keygate adds to what the native check adds", added / native, 1),
+            ]
+    return [(what, figure, most, notes.get(key, "")) for key, what, figure, most in rows]
+
+
+def number(value):
+    if value == int(value):
+        return f"{int(value):,}"
+    if value < 0.02:
+        return f"1/{1 / value:,.0f}"
+    return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+
+
+def table(head, rows):
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def goal_table(measured):
+    rows = [
+        [what, number(figure), number(most), "yes" if figure <= most else "**no**", note]
+        for what, figure, most, note in goals(measured)
+    ]
+    return table(["goal", "figure", "at most", "met", "what stands between"], rows)
+
+
+def time_table(time):
+    rows = []
+    for subject, name in SUBJECTS.items():
+        cells = []
+        for count in COUNTS:
+            case = f"headers_{count}"
+            ratio = time[subject][case] / time["floor"][case]
+            cells.append(f"{number(ratio)} ({number(round(time[subject][case], 1))})")
+        rows.append([name, *cells])
+    return table(["to the floor (ns)", *(f"{count:,}" for count in COUNTS)], rows)
+
+
+def case_table(time, counts):
+    floor = time["floor"]["headers_12"]
+    by_time = {"C": "capi", "a list": "list", "header by header": "push", "explained": "explain"}
+    by_count = {"C": "capi", "a list": "decide", "header by header": "push"}
+    rows = []
+    for case in time["capi"]:
+        cells = [time[subject].get(case) for subject in by_time.values()]
+        cells = ["" if cell is None else number(cell / floor) for cell in cells]
+        counted = "secret_last_byte" if case == "key_mismatch" else case
+        counted = "keys_8_last" if case == "keys_8" else counted
+        for function in by_count.values():
+            found = counts[function].get(counted)
+            cells.append("" if found is None else number(found))
+        rows.append([f"`{case}`", *cells])
+    head = ["case", *by_time, *(f"instructions, {name}" for name in by_count)]
+    return table(head, sorted(rows))
+
+
+def go_table(go):
+    noop = go["CgoNoop"]["sec/op"][0]
+    rows = []
+    for name, units in sorted(go.items(), key=lambda item: item[1]["sec/op"][0]):
+        seconds, spread = units["sec/op"]
+        allocations = units["allocs/op"][0]
+        rows.append([f"`{name}`", number(seconds / noop), f"{seconds * 1e9:.0f} ± {spread}", number(allocations)])
+    return table(["Go, 12 headers", "to a bare cgo call", "ns", "allocations"], rows)
+
+
+def host_table(hosts):
+    rows = []
+    for host, contents in hosts.items():
+        for content, gates in contents.items():
+            none = gates["no gate"]
+            for gate, count in gates.items():
+                rows.append([f"{host}, {content}, {gate}", f"{count:,.0f}", f"{count - none:+,.0f}", f"{count / none - 1:+.2%}"])
+    return table(["host", "instructions a request", "over no gate", "share"], rows)
+
+
+def version(*command):
+    return run(list(command)).splitlines()[0].strip()
+
+
+def machine():
+    model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())[1]
+    nginx = subprocess.run(["nginx", "-v"], stderr=subprocess.PIPE, text=True, check=True)
+    tools = [
+        version("rustc", "--version"),
+        version("gcc", "--version"),
+        version("go", "version"),
+        nginx.stderr.strip(),
+        version("valgrind", "--version"),
+    ]
+    date = datetime.date.today().isoformat()
+    return f"`make bench`, {date}, {model}, {os.cpu_count()} cores. {'; '.join(tools)}."
+
+
+def report(measured):
+    time = measured["rust"]
+    return "\n\n".join(
+        [
+            machine(),
+            goal_table(measured),
+            "![Time of a decision against the number of headers](cost.svg)",
+            time_table(time),
+            case_table(time, measured["instructions"]),
+            go_table(measured["go"]),
+            host_table(measured["hosts"]),
+        ]
+    )
+
+
+def main():
+    result = OUT / "bench.json"
+    if "--report" in sys.argv[1:]:  # of what was measured last
+        measured = json.loads(result.read_text())
+    else:
+        measured = measure()
+        result.write_text(json.dumps(measured, indent=2) + "\n")
+    text = report(measured)
+    print(text)
+    readme = HERE / "README.md"
+    marks = re.compile(r"(<!-- make bench -->\n).*(\n<!-- the end of it -->)", re.S)
+    old = readme.read_text()
+    assert marks.search(old), "no place for the tables"
+    readme.write_text(marks.sub(lambda found: f"{found[1]}\n{text}\n{found[2]}", old))
+    lines = [
+        (label, colour, [(count, measured["rust"][subject][f"headers_{count}"]) for count in COUNTS])
+        for subject, label, colour in DRAWN
+    ]
+    (HERE / "cost.svg").write_text(plot(lines))
+
+
+if __name__ == "__main__":
+    main()
