@@ -157,25 +157,30 @@ def goals(measured):
     for host, contents in measured["hosts"].items():
         for content, gates in contents.items():
             none = gates["no gate"]
-            added = gates["keygate"] - none
             native = gates["map and if"] - none
-            rows += [
-                (f"{host}_share", f"{host}, {content}: keygate's share of the instructions", added / none, 0.02),
-                (f"{host}_native", f"{host}, {content}: what keygate adds to what the native check adds", added / native, 1),
-            ]
+            for gate, count in gates.items():
+                if not gate.startswith("keygate"):
+                    continue
+                what = f"{host}, {content}, {gate}: instructions added"
+                rows += [
+                    (f"{host}_share", f"{what}, to those without a gate", (count - none) / none, 0.02),
+                    (f"{host}_native", f"{what}, to those that the native check adds", (count - none) / native, 1),
+                ]
     return [(what, figure, most, notes.get(key, "")) for key, what, figure, most in rows]
 
 
 def number(value):
     if value == int(value):
         return f"{int(value):,}"
-    if value < 0.02:
+    if value <= 0.02:
         return f"1/{1 / value:,.0f}"
     return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
 
 
-def table(head, rows):
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+def table(head, rows, notes=0):
+    """The last columns are notes, the others numbers but for the first."""
+    marks = ["---"] + ["---:"] * (len(head) - 1 - notes) + ["---"] * notes
+    lines = [head, marks, *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -184,7 +189,7 @@ def goal_table(measured):
         [what, number(figure), number(most), "yes" if figure <= most else "**no**", note]
         for what, figure, most, note in goals(measured)
     ]
-    return table(["goal", "figure", "at most", "met", "what stands between"], rows)
+    return table(["goal", "figure", "at most", "met", "what stands between"], rows, notes=1)
 
 
 def time_table(time):
@@ -204,7 +209,8 @@ def case_table(time, counts):
     by_time = {"C": "capi", "a list": "list", "header by header": "push", "explained": "explain"}
     by_count = {"C": "capi", "a list": "decide", "header by header": "push"}
     rows = []
-    for case in time["capi"]:
+    size = lambda case: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", case)]
+    for case in sorted(time["capi"], key=size):
         cells = [time[subject].get(case) for subject in by_time.values()]
         cells = ["" if cell is None else number(cell / floor) for cell in cells]
         counted = "secret_last_byte" if case == "key_mismatch" else case
@@ -214,7 +220,7 @@ def case_table(time, counts):
             cells.append("" if found is None else number(found))
         rows.append([f"`{case}`", *cells])
     head = ["case", *by_time, *(f"instructions, {name}" for name in by_count)]
-    return table(head, sorted(rows))
+    return table(head, rows)
 
 
 def go_table(go):
