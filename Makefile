@@ -200,7 +200,7 @@ export GUNGRAUN_RUNNER := $(TOOLS)/bin/gungraun-runner
 
 # A debug build: it only starts valgrind and reads what that writes.
 $(GUNGRAUN_RUNNER):
-	command -v valgrind >/dev/null || apt-get install -y -o DPkg::Lock::Timeout=300 valgrind
+	.ci/packages valgrind
 	$(CARGO) install gungraun-runner --version $(GUNGRAUN_VERSION) --locked --debug --root $(TOOLS)
 
 $(TOOLS)/bin/benchstat:
@@ -208,10 +208,10 @@ $(TOOLS)/bin/benchstat:
 
 .PHONY: bench-counts
 bench-counts: lib $(GUNGRAUN_RUNNER) ## Compare the instructions of a decision with the baselines (UPDATE=1 sets them)
-	CARGO_TARGET_DIR=$(CURDIR)/target/benches python3 benches/counts/counts.py $(if $(UPDATE),--update)
+	CARGO_TARGET_DIR=$(CURDIR)/target/benches $(PYTHON) benches/counts/counts.py $(if $(UPDATE),--update)
 
 .PHONY: bench
 bench: lib $(GUNGRAUN_RUNNER) $(TOOLS)/bin/benchstat ## Measure everything; write benches/README.md and its plot
 	$(MAKE) -C bindings/go lib
 	bindings/nginx/build.sh
-	python3 benches/bench.py
+	$(PYTHON) benches/bench.py
