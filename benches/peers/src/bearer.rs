@@ -1,4 +1,8 @@
 //! `tower-http`'s bearer validation, run as the layer that it is.
+#![expect(
+    deprecated,
+    reason = "deprecated for being too basic, and still what services use"
+)]
 
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
