@@ -17,7 +17,7 @@ fn allows(case: &Case) -> bool {
 
 /// Times what `$decide` makes of each case; the verdict is asserted each time.
 macro_rules! time {
-    ($criterion:ident, $name:literal, $cases:expr, |$case:ident| $setup:block, |$gate:ident| $decide:expr) => {
+    ($criterion:ident, $name:literal, $cases:expr, |$case:ident| $setup:block, |$gate:ident| $decide:expr) => {{
         let mut group = $criterion.benchmark_group($name);
         for name in $cases {
             let $case = Case::new(&name.to_string());
@@ -31,7 +31,7 @@ macro_rules! time {
                 });
             });
         }
-    };
+    }};
 }
 
 fn keygate(criterion: &mut Criterion) {
