@@ -38,12 +38,12 @@ impl Gate {
 }
 
 fn policies(case: &Case) -> String {
-    let mut text = r#"permit(principal, action == Method::"OPTIONS", resource);"#.to_owned();
+    let mut text = r#"permit(principal, action == Action::"OPTIONS", resource);"#.to_owned();
     if case.mode == AuthMode::Off {
         text += "permit(principal, action, resource);";
     }
     if case.mode == AuthMode::AllExceptHealth {
-        text += r#"permit(principal, action in [Method::"GET", Method::"HEAD"], resource == Path::"/healthz");"#;
+        text += r#"permit(principal, action in [Action::"GET", Action::"HEAD"], resource == Path::"/healthz");"#;
     }
     let mut absent = String::new();
     for (source, bearer) in SOURCES {
@@ -88,7 +88,7 @@ pub fn request(case: &Case) -> Request {
     }
     Request::new(
         entity("Client", "any"),
-        entity("Method", case.method),
+        entity("Action", case.method),
         entity("Path", path),
         Context::from_pairs(record).expect("each name once"),
         None,
