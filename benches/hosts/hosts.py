@@ -128,6 +128,18 @@ def receive(connection):
     return received
 
 
+def stop(server):
+    """Asks until it ends: nginx misses a signal that comes just before it waits for events."""
+    for _ in range(30):
+        server.terminate()
+        try:
+            server.wait(timeout=2)
+            return
+        except subprocess.TimeoutExpired:
+            pass
+    raise TimeoutError("the server does not end")
+
+
 def instructions(command, folder, requests, guarded):
     """What the process takes from its start to its end with so many requests in between."""
     out = folder / "callgrind.out"
@@ -141,8 +153,7 @@ def instructions(command, folder, requests, guarded):
                 send(connection, request, 200)
             if guarded:  # that there is a gate at all
                 send(connection, request.replace(KEY.encode(), KEY[::-1].encode()), 401)
-        server.terminate()
-        server.wait(timeout=60)
+        stop(server)
     finally:
         if server.poll() is None:
             server.kill()
