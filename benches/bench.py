@@ -24,7 +24,7 @@ ROOT = HERE.parent
 OUT = ROOT / "target/benches"
 TOOLS = ROOT / "target/tools/bin"
 COUNTS = [1, 12, 32, 100, 1000]
-ROUNDS = 5
+ROUNDS = 3
 GO_ROUNDS = 10
 
 # By subject: what it is.
