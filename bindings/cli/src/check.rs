@@ -9,10 +9,12 @@ use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Read, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use keygate::{ExactConfigBuf, Finding, Findings};
+use keygate::ExactConfigBuf;
 use serde::de::{Error, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
+
+use crate::decided::{Codes, Decided};
 
 /// The longest line that is read; a longer one is skipped without being held.
 const MAX_LINE: usize = 64 << 20;
@@ -156,22 +158,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Bytes<'a> {
 /// One line of output.
 #[derive(Serialize)]
 struct Answer {
-    verdict: &'static str,
-    reason: &'static str,
-    effective_mode: &'static str,
-    source: Option<String>,
-    header_index: Option<usize>,
-    key_index: Option<usize>,
+    #[serde(flatten)]
+    decided: Decided,
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<Codes>,
-}
-
-struct Codes(Findings);
-
-impl Serialize for Codes {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(Finding::name))
-    }
 }
 
 /// The output for a line that cannot be used.
@@ -204,16 +194,8 @@ fn answer(line: &[u8], explain: bool) -> Result<Answer, Cow<'static, str>> {
     } else {
         (policy.decide(method, target, headers), None)
     };
-    let source = decision
-        .source_index()
-        .and_then(|index| policy.source_name(index));
     Ok(Answer {
-        verdict: decision.verdict().name(),
-        reason: decision.reason().name(),
-        effective_mode: decision.effective_mode().name(),
-        source: source.map(str::to_owned),
-        header_index: decision.header_index(),
-        key_index: decision.key_index(),
+        decided: Decided::new(&policy, decision),
         findings,
     })
 }

@@ -1,6 +1,7 @@
 //! `keygate`: explains and checks what the gate decides.
 
 mod check;
+mod decided;
 mod explain;
 mod failure;
 mod keygen;

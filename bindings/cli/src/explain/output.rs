@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use keygate::{Explanation, Language, Policy, Section, Sink};
 use serde::Serialize;
 
+use crate::decided::{Codes, Decided};
 use crate::failure::Failure;
 
 /// The widest that text is set, however wide the terminal is.
@@ -188,17 +189,13 @@ fn colorless() -> bool {
 
 /// One request's explanation for a program.
 #[derive(Serialize)]
-struct Json<'p> {
-    verdict: &'static str,
-    reason: &'static str,
-    effective_mode: &'static str,
-    source: Option<&'p str>,
-    header_index: Option<usize>,
-    key_index: Option<usize>,
+struct Json {
+    #[serde(flatten)]
+    decided: Decided,
     key_label: Option<String>,
     bearer_stripped: bool,
     rule: Option<u8>,
-    findings: Vec<&'static str>,
+    findings: Codes,
     would_match_mended: bool,
     text: Vec<Line>,
 }
@@ -209,10 +206,9 @@ struct Line {
     text: String,
 }
 
-impl<'p> Json<'p> {
-    fn new(policy: &'p Policy, explanation: &Explanation<'_>, language: Language) -> Self {
+impl Json {
+    fn new(policy: &Policy, explanation: &Explanation<'_>, language: Language) -> Self {
         let decision = explanation.decision();
-        let source = decision.source_index();
         let label = decision.key_index().and_then(|key| policy.key_label(key));
         let Sections(sections) = Sections::new(explanation, language);
         let line = |(section, text): (Section, String)| Line {
@@ -220,21 +216,12 @@ impl<'p> Json<'p> {
             text,
         };
         Self {
-            verdict: decision.verdict().name(),
-            reason: decision.reason().name(),
-            effective_mode: decision.effective_mode().name(),
-            source: source.and_then(|source| policy.source_name(source)),
-            header_index: decision.header_index(),
-            key_index: decision.key_index(),
+            decided: Decided::new(policy, decision),
             // A character for a byte, as in a configuration.
             key_label: label.map(|label| label.iter().copied().map(char::from).collect()),
             bearer_stripped: decision.bearer_stripped(),
             rule: decision.reason().rule(),
-            findings: explanation
-                .findings()
-                .iter()
-                .map(keygate::Finding::name)
-                .collect(),
+            findings: Codes(explanation.findings()),
             would_match_mended: explanation.would_match_mended(),
             text: sections.into_iter().map(line).collect(),
         }
