@@ -3,7 +3,8 @@
 use crate::EffectiveMode;
 use crate::credential::Credential;
 use crate::decision::{Deciding, Decision, Reason};
-use crate::policy::{Policy, path_of};
+use crate::header::Header;
+use crate::policy::{Policy, length_bit, path_of};
 
 /// A decision under way: fed one header at a time, each judged at once and not kept.
 ///
@@ -23,11 +24,12 @@ use crate::policy::{Policy, path_of};
 #[derive(Clone, Debug)]
 pub struct Evaluation<'p> {
     policy: &'p Policy,
-    /// How many sources precede the best one seen, and so can still change the verdict. 0 when
-    /// nothing can.
-    open: usize,
-    /// How many headers were pushed.
-    pushed: usize,
+    /// `Policy::lengths`, at hand for every header.
+    lengths: usize,
+    /// The sources, as bits, that precede the best one seen and so can still change the verdict.
+    open: u8,
+    /// The index of the header pushed last. `usize::MAX`, one before 0, while there is none.
+    last: usize,
     decision: Decision,
 }
 
@@ -49,51 +51,75 @@ impl<'p> Evaluation<'p> {
             Reason::CredentialMissing
         };
         let open = match reason {
-            Reason::CredentialMissing => policy.sources.len(),
+            Reason::CredentialMissing => policy.all_sources,
             _ => 0,
         };
         Self {
             policy,
             open,
-            pushed: 0,
+            lengths: policy.lengths,
+            last: usize::MAX,
             decision: Decision::new(reason, effective_mode),
         }
     }
 
     /// Takes the next header. False: nothing that follows can change the decision, so the rest
     /// need not be pushed; pushing it does no harm.
-    // The C library decides in one frame: least stack, and no call for a header of no interest.
     #[cfg_attr(feature = "capi", allow(clippy::inline_always), inline(always))]
     #[cfg_attr(not(feature = "capi"), inline)]
     pub fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> bool {
-        if self.open == 0 {
-            return false;
-        }
-        let header = self.pushed;
-        self.pushed = header.wrapping_add(1);
         let name = name.as_ref();
-        if self.policy.has_name_length(name.len())
-            && let Some(source) = self.policy.find_source(name, self.open)
-        {
-            self.judge(header, source, value.as_ref());
+        if self.count(name.len()) {
+            self.look(name, value.as_ref());
         }
-        self.open != 0
+        self.is_open()
+    }
+
+    /// Takes the next headers, up to the one after which nothing can change the decision.
+    // The C library decides in one frame: least stack, and no call for a header of no interest.
+    #[cfg_attr(feature = "capi", allow(clippy::inline_always), inline(always))]
+    #[cfg_attr(not(feature = "capi"), inline)]
+    pub(crate) fn push_all<I>(&mut self, headers: I)
+    where
+        I: IntoIterator,
+        I::Item: Header,
+    {
+        if !self.is_open() {
+            return;
+        }
+        for header in headers {
+            if self.count(header.name().len()) {
+                self.look(header.name(), header.value());
+                if !self.is_open() {
+                    return;
+                }
+            }
+        }
     }
 
     /// Whether a header that follows can change the decision.
-    #[cfg(feature = "capi")]
     pub(crate) const fn is_open(&self) -> bool {
         self.open != 0
     }
 
+    /// Counts a header. False where the length of its name shows that it is no source's.
+    #[inline]
+    fn count(&mut self, name_len: usize) -> bool {
+        self.last = self.last.wrapping_add(1);
+        self.lengths & length_bit(name_len) != 0
+    }
+
+    /// Looks at the header that was counted last.
     #[cfg_attr(feature = "capi", allow(clippy::inline_always), inline(always))]
-    #[cfg_attr(not(feature = "capi"), inline(never))]
-    fn judge(&mut self, header: usize, source: u8, value: &[u8]) {
-        let strips_bearer = self.policy.strips_bearer(source);
-        let credential = Credential::read(value, strips_bearer);
+    #[cfg_attr(not(feature = "capi"), inline)]
+    fn look(&mut self, name: &[u8], value: &[u8]) {
+        let Some(source) = self.policy.find_source(name, self.open) else {
+            return;
+        };
+        let credential = Credential::read(value, self.policy.strips_bearer(source));
         // A value that equals a key needs no look at its bytes: the key's were checked.
         let key = self.policy.find_key(credential.text);
-        self.open = usize::from(source);
+        self.open &= (1 << source) - 1;
         self.decision.key = key;
         self.decision.reason = match key {
             Some(_) => Reason::KeyMatched,
@@ -101,7 +127,7 @@ impl<'p> Evaluation<'p> {
             None => Reason::CredentialUnusable,
         };
         self.decision.deciding = Some(Deciding {
-            header,
+            header: self.last,
             source,
             bearer_stripped: credential.bearer_stripped,
         });

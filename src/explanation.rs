@@ -14,7 +14,7 @@ use crate::decision::{Deciding, Decision, Reason};
 use crate::evaluation::is_health;
 use crate::header::Header;
 use crate::policy::{Policy, path_of};
-use crate::{EffectiveMode, MAX_KEY_LEN, MAX_SOURCES};
+use crate::{EffectiveMode, MAX_KEY_LEN};
 
 /// How many bytes a credential and a key must share before one counts as a part of the other.
 const TRUNCATED_MIN: usize = 8;
@@ -174,7 +174,7 @@ impl<'p> Explanation<'p> {
     {
         for (index, header) in headers.into_iter().enumerate() {
             let (name, value) = (header.name(), header.value());
-            let source = self.policy.find_source(name, MAX_SOURCES);
+            let source = self.policy.find_source(name, u8::MAX);
             self.headers = index.saturating_add(1);
             match self.decision.deciding {
                 Some(deciding) if deciding.header == index => {

@@ -51,15 +51,19 @@ impl Name {
         if name.len() != self.len() {
             return false;
         }
-        let Some(last) = name.last_chunk::<WORD>() else {
+        let Some(last) = name.last_chunk() else {
             return name.eq_ignore_ascii_case(self.lower_case());
         };
+        // The last word first: names that are equally long differ there more often than not.
+        let [text, fold] = self.last;
         let own = self.text.as_chunks().0.iter().zip(self.fold.as_chunks().0);
-        let [last_text, last_fold] = self.last;
-        name.as_chunks().0.iter().zip(own).fold(
-            differs(*last, last_text, last_fold),
-            |differ, (bytes, (text, fold))| differ | differs(*bytes, *text, *fold),
-        ) == 0
+        same(*last, text, fold)
+            && name
+                .as_chunks()
+                .0
+                .iter()
+                .zip(own)
+                .all(|(bytes, (text, fold))| same(*bytes, *text, *fold))
     }
 
     /// Whether `name` is this name, or would be with `-` for some of its `_` and `.`: many
@@ -72,6 +76,6 @@ impl Name {
     }
 }
 
-fn differs(bytes: [u8; WORD], text: [u8; WORD], fold: [u8; WORD]) -> u64 {
-    (u64::from_ne_bytes(bytes) | u64::from_ne_bytes(fold)) ^ u64::from_ne_bytes(text)
+fn same(bytes: [u8; WORD], text: [u8; WORD], fold: [u8; WORD]) -> bool {
+    u64::from_ne_bytes(bytes) | u64::from_ne_bytes(fold) == u64::from_ne_bytes(text)
 }

@@ -21,14 +21,12 @@ const DEFAULT_SOURCES: [(&str, bool); 3] = [
 ];
 const DEFAULT_EXEMPT: &str = "/healthz";
 
+/// More than the longest name.
+const LENGTHS: usize = 64;
+
 pub(crate) struct StoredKey {
     pub(crate) secret: Secret,
     label: Vec<u8, MAX_LABEL_LEN, u8>,
-}
-
-pub(crate) struct StoredSource {
-    pub(crate) name: Name,
-    pub(crate) bearer: bool,
 }
 
 /// A configuration that can work, in the form that decisions are made from.
@@ -43,11 +41,17 @@ pub(crate) struct StoredSource {
 /// assert!(size_of::<keygate::Policy>() <= 4096);
 /// ```
 pub struct Policy {
-    /// Bit n is set where some source's name has n bytes.
-    name_lengths: u64,
+    /// The lengths of the sources' names, as `length_bit`s.
+    pub(crate) lengths: usize,
+    /// Which sources have a name of n bytes: bit i is source i.
+    by_length: [u8; LENGTHS],
+    /// Every source, as bits.
+    pub(crate) all_sources: u8,
+    /// The sources that "Bearer " is stripped from, as bits.
+    bearers: u8,
     pub(crate) auth_mode: AuthMode,
     pub(crate) effective_mode: EffectiveMode,
-    pub(crate) sources: Vec<StoredSource, MAX_SOURCES, u8>,
+    pub(crate) sources: Vec<Name, MAX_SOURCES, u8>,
     pub(crate) keys: Vec<StoredKey, MAX_KEYS, u8>,
     exempt: Vec<Vec<u8, MAX_EXEMPT_LEN, u8>, MAX_EXEMPT, u8>,
 }
@@ -70,7 +74,10 @@ impl Policy {
     /// Denies whatever needs a key.
     pub(crate) const fn empty() -> Self {
         Self {
-            name_lengths: 0,
+            lengths: 0,
+            by_length: [0; LENGTHS],
+            all_sources: 0,
+            bearers: 0,
             auth_mode: AuthMode::Strict,
             effective_mode: EffectiveMode::Strict,
             sources: Vec::new(),
@@ -113,12 +120,16 @@ impl Policy {
             name: name.as_bytes(),
             bearer: *bearer,
         });
-        for source in config.sources.unwrap_or(&defaults) {
+        for (index, source) in config.sources.unwrap_or(&defaults).iter().enumerate() {
             let name = Name::new(source.name).ok_or(ConfigErrorKind::SourceTooLong)?;
-            self.name_lengths |= 1 << name.len();
-            let bearer = source.bearer;
+            self.all_sources |= 1 << index;
+            self.lengths |= length_bit(name.len());
+            if let Some(sources) = self.by_length.get_mut(name.len()) {
+                *sources |= 1 << index;
+            }
+            self.bearers |= u8::from(source.bearer) << index;
             self.sources
-                .push(StoredSource { name, bearer })
+                .push(name)
                 .map_err(|_| ConfigErrorKind::TooManySources)?;
         }
         for exempt in config.exempt.unwrap_or(&[Exempt::new(DEFAULT_EXEMPT)]) {
@@ -146,11 +157,7 @@ impl Policy {
         I::Item: Header,
     {
         let mut evaluation = self.evaluate(method, target);
-        for header in headers {
-            if !evaluation.push(header.name(), header.value()) {
-                break;
-            }
-        }
+        evaluation.push_all(headers);
         evaluation.finish()
     }
 
@@ -211,7 +218,7 @@ impl Policy {
     /// The name of one source, in lower case.
     #[must_use]
     pub fn source_name(&self, index: usize) -> Option<&str> {
-        let name = self.sources.get(index)?.name.lower_case();
+        let name = self.sources.get(index)?.lower_case();
         core::str::from_utf8(name).ok() // always: a token is ASCII
     }
 
@@ -219,29 +226,25 @@ impl Policy {
     /// sources, and their spellings with `_` or `.` for `-`.
     pub fn carries_credential(&self, name: impl AsRef<[u8]>) -> bool {
         let name = name.as_ref();
-        self.sources.iter().any(|source| source.name.spells(name))
+        self.sources.iter().any(|source| source.spells(name))
     }
 
-    /// The index of the source with this name, among the first `len`.
+    /// The index of the source with this name, among those whose bits are set.
     #[inline]
-    pub(crate) fn find_source(&self, name: &[u8], len: usize) -> Option<u8> {
-        (0_u8..)
-            .zip(self.sources.iter().take(len))
-            .find(|(_, source)| source.name.equals(name))
-            .map(|(index, _)| index)
-    }
-
-    pub(crate) fn strips_bearer(&self, source: u8) -> bool {
-        match self.sources.get(usize::from(source)) {
-            Some(source) => source.bearer,
-            None => false,
+    pub(crate) fn find_source(&self, name: &[u8], among: u8) -> Option<u8> {
+        let mut left = u32::from(self.by_length.get(name.len())? & among);
+        loop {
+            // With no bit left the index is 32, which no source has.
+            let index = left.trailing_zeros();
+            if self.sources.get(index as usize)?.equals(name) {
+                return u8::try_from(index).ok();
+            }
+            left &= left.wrapping_sub(1);
         }
     }
 
-    /// Whether any source has a name of this length.
-    #[inline]
-    pub(crate) fn has_name_length(&self, len: usize) -> bool {
-        self.name_lengths >> (len & 63) & 1 == 1
+    pub(crate) fn strips_bearer(&self, source: u8) -> bool {
+        self.bearers >> source & 1 == 1
     }
 
     pub(crate) fn exempt_paths(&self) -> impl Iterator<Item = &[u8]> {
@@ -262,6 +265,13 @@ impl fmt::Debug for Policy {
             .field("keys", &self.keys.len())
             .finish_non_exhaustive()
     }
+}
+
+/// A length as a bit, shared with every length that differs by a multiple of the bits there are:
+/// it can rule a length out, but not in.
+#[inline]
+pub(crate) const fn length_bit(len: usize) -> usize {
+    1 << (len % usize::BITS as usize)
 }
 
 /// What stands before the first `?` or `#` of a request target.

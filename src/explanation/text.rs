@@ -670,7 +670,7 @@ impl<W: Sink> Renderer<'_, '_, W> {
         let policy = self.explanation.policy;
         self.to
             .write_str(policy.source_name(0).unwrap_or_default())?;
-        let bearer = policy.sources.first().is_some_and(|source| source.bearer);
+        let bearer = policy.strips_bearer(0);
         self.to
             .write_str(if bearer { ": Bearer <key>" } else { ": <key>" })
     }

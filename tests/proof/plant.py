@@ -90,15 +90,15 @@ FAULTS = (
     Fault(
         "a wrong authorization falls through to the next header",
         "src/evaluation.rs",
-        r"self\.open = (usize::from\(source\)|index);",
-        r"self.open = if key.is_none() && \1 == 0 { self.open } else { \1 };",
+        r"(self\.open &= \(1 << source\) - 1;)",
+        r"if key.is_some() || source > 0 { \1 }",
         ("shadowed pair, names given",),
     ),
     Fault(
         "a path that begins like an exempt one is exempt",
         "src/evaluation.rs",
-        r"exempt == path_of\(target\)",
-        "path_of(target).starts_with(exempt)",
+        r"exempt == path\b",
+        "path.starts_with(exempt)",
         ("health, HEAD, query or fragment",),
     ),
     Fault(
