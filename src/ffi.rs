@@ -18,6 +18,7 @@ use zeroize::Zeroize;
 
 use crate::config::{Config, ConfigErrorKind, Exempt, Key, Source};
 use crate::decision::{Denial, Reason, Verdict};
+use crate::header::Header;
 use crate::{
     AuthMode, Decision, Evaluation, Explanation, Finding, Language, MAX_EXEMPT, MAX_KEYS,
     MAX_SOURCES, Policy,
@@ -365,19 +366,19 @@ const LEAST: usize = size_of::<usize>() + size_of::<i32>();
 type Checked<T> = Result<T, keygate_status>;
 
 /// Whether `len` items can stand at `pointer`: it is aligned, not NULL, and they fit in memory.
+#[inline]
 fn check<T>(pointer: *const T, len: usize) -> Checked<()> {
-    let bytes = len
-        .checked_mul(size_of::<T>())
-        .filter(|bytes| isize::try_from(*bytes).is_ok());
-    let end = bytes.and_then(|bytes| pointer.addr().checked_add(bytes));
-    if pointer.is_null() {
+    let short = len <= isize::MAX.unsigned_abs() / size_of::<T>();
+    let room = usize::MAX.wrapping_sub(len.wrapping_mul(size_of::<T>()));
+    // NULL, less one, is the greatest of numbers.
+    if short && pointer.is_aligned() && pointer.addr().wrapping_sub(1) < room {
+        Ok(())
+    } else if pointer.is_null() {
         Err(KEYGATE_ERR_NULL)
     } else if !pointer.is_aligned() {
         Err(KEYGATE_ERR_ALIGNMENT)
-    } else if end.is_none() {
-        Err(KEYGATE_ERR_LENGTH)
     } else {
-        Ok(())
+        Err(KEYGATE_ERR_LENGTH)
     }
 }
 
@@ -401,11 +402,36 @@ impl keygate_str {
         len: 0,
     };
 
+    /// With a pointer that a slice may have.
+    const EMPTY: Self = Self {
+        ptr: ptr::dangling(),
+        len: 0,
+    };
+
     const fn of(bytes: &[u8]) -> Self {
         Self {
             ptr: bytes.as_ptr().cast(),
             len: bytes.len(),
         }
+    }
+
+    /// With length 0, or a pointer and length that `check` passes.
+    fn is_sound(&self) -> bool {
+        self.len == 0 || check(self.ptr, self.len).is_ok()
+    }
+
+    /// # Safety
+    ///
+    /// As for `array`, and it `is_sound`.
+    #[inline]
+    unsafe fn sound<'a>(&self) -> &'a [u8] {
+        let start = if self.len == 0 {
+            ptr::dangling()
+        } else {
+            self.ptr.cast()
+        };
+        // SAFETY: not NULL and of a sound length; that it is readable is the caller's word.
+        unsafe { slice::from_raw_parts(start, self.len) }
     }
 
     /// # Safety
@@ -416,6 +442,15 @@ impl keygate_str {
         // SAFETY: passed on to the caller.
         unsafe { array(self.ptr.cast(), self.len) }
     }
+}
+
+/// True shows that two strings are sound and neither pointer is NULL; false shows nothing. With the
+/// sign bit clear, no string is too long, nor can one run past the end of memory, since both begin
+/// in its lower half.
+#[inline]
+fn pass_quickly(a: &keygate_str, b: &keygate_str) -> bool {
+    let bits = a.ptr.addr().wrapping_sub(1) | a.len | b.ptr.addr().wrapping_sub(1) | b.len;
+    isize::try_from(bits).is_ok()
 }
 
 /// A struct that starts with its size. Numbers and pointers only, so that any bytes make one.
@@ -506,13 +541,6 @@ unsafe fn policy<'a>(pointer: *const keygate_policy) -> Option<&'a Policy> {
     (mark == POLICY_MARK).then(|| unsafe { &(*stored).policy })
 }
 
-/// A decision's way out: set to deny before anything else is read.
-struct Output {
-    at: *mut keygate_decision,
-    /// What the caller's struct says of its size.
-    size: usize,
-}
-
 impl keygate_decision {
     /// What is said where nothing could be decided.
     const DENIAL: Self = Self {
@@ -527,70 +555,71 @@ impl keygate_decision {
     };
 }
 
-impl Output {
-    const NONE: Self = Self {
-        at: ptr::null_mut(),
-        size: 0,
-    };
+/// A decision's way out.
+struct Output {
+    at: *mut keygate_decision,
+    /// How many bytes of the caller's struct are known here, its size among them.
+    known: usize,
+}
 
-    /// Nothing where `pointer` is no good, or writing there would change the policy or the size of
-    /// the request.
+impl Output {
+    const NONE: Self = Self::whole(ptr::null_mut());
+
+    const fn whole(at: *mut keygate_decision) -> Self {
+        let known = size_of::<keygate_decision>();
+        Self { at, known }
+    }
+
+    /// A struct of any size, set to deny. Nothing where `pointer` is no good, or writing there
+    /// would change the policy.
     ///
     /// # Safety
     ///
     /// `pointer` is NULL, or as many bytes as the struct says are writable there.
-    #[inline]
-    unsafe fn new(
-        pointer: *mut keygate_decision,
-        policy: *const keygate_policy,
-        request: *const keygate_request,
-    ) -> Option<Self> {
+    unsafe fn new(pointer: *mut keygate_decision, policy: *const keygate_policy) -> Option<Self> {
         if pointer.is_null() {
             return Some(Self::NONE);
         }
         check(pointer, 1).ok()?;
         // SAFETY: not NULL and aligned; every struct of a caller's has at least its size.
         let size = unsafe { (&raw const (*pointer).size).read() };
-        let output = Self { at: pointer, size };
-        if output.size < LEAST || output.overlaps(policy, size_of::<keygate_policy>()) {
+        let output = Self {
+            at: pointer,
+            known: size.min(size_of::<keygate_decision>()),
+        };
+        if size < LEAST || output.overlaps(policy, size_of::<keygate_policy>()) {
             return None;
         }
-        let unusable =
-            isize::try_from(output.size).is_err() || output.overlaps(request, size_of::<usize>());
-        // SAFETY: the caller's struct is at least as long as what is known of it.
-        unsafe { output.write(keygate_decision::DENIAL) };
-        (!unusable).then_some(output)
-    }
-
-    /// How much of the caller's struct is written.
-    fn known(&self) -> usize {
-        self.size.min(size_of::<keygate_decision>())
+        // SAFETY: passed on to the caller.
+        unsafe { output.write(&keygate_decision::DENIAL) };
+        isize::try_from(size).is_ok().then_some(output)
     }
 
     /// Whether writing changes any of `len` bytes.
+    #[inline]
     fn overlaps<T>(&self, at: *const T, len: usize) -> bool {
-        overlap(self.at, self.known(), at, len)
+        !self.at.is_null() && overlap(self.at, self.known, at, len)
     }
 
+    /// Writes all but the size, which is the caller's.
+    ///
     /// # Safety
     ///
-    /// As for `new`, and nothing borrowed from what it may overlap is used any more.
+    /// `known` bytes are writable, and nothing borrowed from what they may overlap is used any
+    /// more.
     #[inline]
-    unsafe fn write(&self, decision: keygate_decision) {
-        let out = keygate_decision {
-            size: self.size,
-            ..decision
-        };
-        if self.size >= size_of::<keygate_decision>() {
-            // SAFETY: the caller's struct is at least as long, and aligned.
-            unsafe { self.at.write(out) };
-        } else if !self.at.is_null() {
-            // SAFETY: the caller's struct is as long as it says.
-            unsafe {
-                (&raw const out)
-                    .cast::<u8>()
-                    .copy_to(self.at.cast(), self.size);
-            };
+    unsafe fn write(&self, decision: &keygate_decision) {
+        let size = size_of_val(&decision.size);
+        if self.at.is_null() {
+            return;
+        }
+        // SAFETY: within both structs.
+        unsafe {
+            ptr::copy_nonoverlapping(
+                ptr::from_ref(decision).cast::<u8>().add(size),
+                self.at.cast::<u8>().wrapping_add(size),
+                self.known.saturating_sub(size),
+            );
         }
     }
 
@@ -612,7 +641,7 @@ impl Output {
             Verdict::Deny => KEYGATE_DENY,
         };
         let out = keygate_decision {
-            size: self.size,
+            size: 0,
             verdict,
             reason: decision.reason().code(),
             effective_mode: decision.effective_mode() as keygate_mode,
@@ -626,15 +655,18 @@ impl Output {
             header: decision.header_index().unwrap_or(usize::MAX),
         };
         // SAFETY: passed on to the caller.
-        unsafe { self.write(out) };
+        unsafe { self.write(&out) };
         verdict
     }
 }
 
-/// Whether two ranges share a byte.
+/// Whether two ranges share a byte: the first then begins at most its own length before the
+/// second, and before the second ends.
+#[inline]
 fn overlap<A, B>(a: *const A, a_len: usize, b: *const B, b_len: usize) -> bool {
-    let (a, b) = (a.addr(), b.addr());
-    b.wrapping_sub(a) < a_len && b_len > 0 || a.wrapping_sub(b) < b_len && a_len > 0
+    let reach = a_len.saturating_sub(1);
+    let distance = a.addr().wrapping_sub(b.addr()).wrapping_add(reach);
+    a_len > 0 && b_len > 0 && distance < reach.saturating_add(b_len)
 }
 
 fn mode(number: keygate_mode) -> Option<AuthMode> {
@@ -647,28 +679,80 @@ fn mode(number: keygate_mode) -> Option<AuthMode> {
     }
 }
 
-/// The header fields of a request, whose pointers were checked one by one.
+/// A header field of which both strings are sound, whose name is not NULL, and whose caller keeps
+/// its word.
+struct SoundHeader<'a>(&'a keygate_header);
+
+impl<'a> SoundHeader<'a> {
+    #[inline]
+    fn new(header: &'a keygate_header) -> Option<Self> {
+        if pass_quickly(&header.name, &header.value) {
+            Some(Self(header))
+        } else {
+            Self::other(header)
+        }
+    }
+
+    /// A header without a name is none that matters, whatever its value.
+    #[cold]
+    #[inline(never)]
+    fn other(header: &'a keygate_header) -> Option<Self> {
+        const NAMELESS: &keygate_header = &keygate_header {
+            name: keygate_str::EMPTY,
+            value: keygate_str::EMPTY,
+        };
+        let is_sound = header.name.is_sound() && header.value.is_sound();
+        let header = if header.name.len == 0 {
+            NAMELESS
+        } else {
+            header
+        };
+        is_sound.then_some(Self(header))
+    }
+}
+
+impl Header for SoundHeader<'_> {
+    #[inline]
+    fn name(&self) -> &[u8] {
+        let name = self.0.name;
+        // SAFETY: the invariant of the type.
+        unsafe { slice::from_raw_parts(name.ptr.cast(), name.len) }
+    }
+
+    #[inline]
+    fn value(&self) -> &[u8] {
+        // SAFETY: the invariant of the type.
+        unsafe { self.0.value.sound() }
+    }
+}
+
+/// The header fields of a request, each checked when its turn comes.
 #[derive(Clone)]
-struct Headers<'a>(slice::Iter<'a, keygate_header>);
+struct Headers<'a> {
+    rest: slice::Iter<'a, keygate_header>,
+    /// False once a header was no good. It ends the list.
+    sound: bool,
+}
 
 impl<'a> Iterator for Headers<'a> {
-    type Item = (&'a [u8], &'a [u8]);
+    type Item = SoundHeader<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let header = self.0.next()?;
-        // SAFETY: the header stands in a caller's request, whose word stands for both.
-        unsafe { Some((header.name.bytes().ok()?, header.value.bytes().ok()?)) }
+        let header = SoundHeader::new(self.rest.next()?);
+        self.sound = header.is_some();
+        header
     }
 }
 
 struct Request<'a> {
     method: &'a [u8],
     target: &'a [u8],
-    headers: &'a [keygate_header],
+    headers: Headers<'a>,
 }
 
 impl<'a> Request<'a> {
-    /// Nothing where a pointer or a length is bad, or `output` has overwritten the headers.
+    /// Nothing where a pointer or a length is bad, or writing to `output` has changed the headers.
     ///
     /// # Safety
     ///
@@ -684,7 +768,10 @@ impl<'a> Request<'a> {
             Some(Self {
                 method: request.method.bytes().ok()?,
                 target: request.target.bytes().ok()?,
-                headers,
+                headers: Headers {
+                    rest: headers.iter(),
+                    sound: true,
+                },
             })
         }
     }
@@ -702,41 +789,50 @@ unsafe fn decide(
     output: &Output,
 ) -> Option<Decision> {
     // SAFETY: passed on to the caller.
-    unsafe {
-        let policy = self::policy(policy)?;
-        let request = Request::of(request, output)?;
-        let mut evaluation = policy.evaluate(request.method, request.target);
-        let mut headers = Headers(request.headers.iter());
-        while evaluation.is_open() && !headers.0.as_slice().is_empty() {
-            let (name, value) = headers.next()?;
-            evaluation.push(name, value);
-        }
-        Some(evaluation.finish())
-    }
+    let (policy, mut request) = unsafe { (self::policy(policy)?, Request::of(request, output)?) };
+    let mut evaluation = policy.evaluate(request.method, request.target);
+    evaluation.push_all(&mut request.headers);
+    request.headers.sound.then(|| evaluation.finish())
 }
 
-/// Decides about a request of another version of the header, from a copy in this one's form.
+/// Decides with structs of another version of the header, by copies in this one's form.
 ///
 /// # Safety
 ///
-/// As for `keygate_decide`, and the request is aligned.
+/// As for `keygate_decide`.
 #[cold]
 #[inline(never)]
 unsafe fn decide_other(
     policy: *const keygate_policy,
     request: *const keygate_request,
-    output: &Output,
+    out: *mut keygate_decision,
 ) -> keygate_verdict {
-    // SAFETY: passed on to the caller.
+    // SAFETY: passed on to the caller. What is read does not overlap what was written.
     unsafe {
-        let size = (&raw const (*request).size).read();
-        match read_other(request, size) {
-            Ok(copy) if !output.overlaps(request, size) => {
-                let size = size_of::<keygate_request>();
-                keygate_decide(policy, &keygate_request { size, ..copy }, output.at)
-            }
-            _ => KEYGATE_DENY,
+        let Some(output) = Output::new(out, policy) else {
+            return KEYGATE_DENY;
+        };
+        if check(request, 1).is_err() {
+            return KEYGATE_DENY;
         }
+        let size = (&raw const (*request).size).read();
+        if output.overlaps(request, size) {
+            return KEYGATE_DENY;
+        }
+        let Ok(mut copy) = read_other(request, size) else {
+            return KEYGATE_DENY;
+        };
+        let headers_size = copy
+            .header_count
+            .saturating_mul(size_of::<keygate_header>());
+        if output.overlaps(copy.headers, headers_size) {
+            return KEYGATE_DENY;
+        }
+        copy.size = size_of::<keygate_request>();
+        let mut decision = keygate_decision::DENIAL;
+        let verdict = keygate_decide(policy, &raw const copy, &raw mut decision);
+        output.write(&decision);
+        verdict
     }
 }
 
@@ -756,8 +852,7 @@ unsafe fn explain<'a>(
         }
         // Every header that can matter is sound, then; the list ends at the first that is not.
         let request = Request::of(&read(request).ok()?, &Output::NONE)?;
-        let headers = Headers(request.headers.iter());
-        Some(self::policy(policy)?.explain(request.method, request.target, headers))
+        Some(self::policy(policy)?.explain(request.method, request.target, request.headers))
     }
 }
 
@@ -1047,20 +1142,28 @@ pub unsafe extern "C" fn keygate_decide(
     request: *const keygate_request,
     out: *mut keygate_decision,
 ) -> keygate_verdict {
+    let output = Output::whole(out);
+    let whole = size_of::<keygate_request>();
     // SAFETY: passed on to the caller. What `decide` borrows is no longer used when `out` is set.
     unsafe {
-        let Some(output) = Output::new(out, policy, request) else {
-            return KEYGATE_DENY;
-        };
+        if !out.is_null() {
+            if check(out, 1).is_err() {
+                return KEYGATE_DENY;
+            }
+            let size = (&raw const (*out).size).read();
+            if size < output.known || isize::try_from(size).is_err() {
+                return decide_other(policy, request, out);
+            }
+            if output.overlaps(policy, size_of::<keygate_policy>()) {
+                return KEYGATE_DENY;
+            }
+            output.write(&keygate_decision::DENIAL);
+        }
         if check(request, 1).is_err() {
             return KEYGATE_DENY;
         }
-        let whole = size_of::<keygate_request>();
-        if (&raw const (*request).size).read() != whole {
-            return decide_other(policy, request, &output);
-        }
-        if output.overlaps(request, whole) {
-            return KEYGATE_DENY;
+        if output.overlaps(request, whole) || (&raw const (*request).size).read() != whole {
+            return decide_other(policy, request, out);
         }
         output.set(decide(policy, &*request, &output))
     }
@@ -1177,7 +1280,7 @@ pub unsafe extern "C" fn keygate_evaluation_finish(
             (stored.policy, stored.evaluation.clone().finish())
         });
         let policy = taken.map_or(ptr::null(), |(policy, _)| policy);
-        let Some(output) = Output::new(out, policy, ptr::null()) else {
+        let Some(output) = Output::new(out, policy) else {
             return KEYGATE_DENY;
         };
         if output.overlaps(evaluation, size_of::<keygate_evaluation>()) {
