@@ -36,7 +36,9 @@ MACHINES = {
 }
 LEVELS = ("s", "3")
 
-DECIDING = {f"keygate_{name}" for name in ("decide", "evaluation_begin", "evaluation_push", "evaluation_finish")}
+FROM_A_LIST = {"keygate_decide"}
+HEADER_BY_HEADER = {f"keygate_evaluation_{name}" for name in ("begin", "push", "finish")}
+DECIDING = FROM_A_LIST | HEADER_BY_HEADER
 SETTING_UP = {"keygate_policy_init", "keygate_policy_wipe"}
 EXPLANATION = {"keygate_explain", "keygate_findings", "keygate_finding_text"}
 
@@ -117,7 +119,9 @@ def sizes(machine, work, archive, control):
         run(f"{tools}gcc", *machine["cflags"], "-c", HERE / "control_ram.c", "-o", work / "control_ram.o")
         more = [work / "control_ram.o", "-u", "planted"]
     parts = {
-        "code, deciding": DECIDING,
+        "code, deciding header by header": HEADER_BY_HEADER,
+        "code, deciding from a list": FROM_A_LIST,
+        "code, both": DECIDING,
         "code, with setting up": DECIDING | SETTING_UP,
         "code, all but the explanation": exported - EXPLANATION,
         "code, everything": exported,
@@ -126,7 +130,7 @@ def sizes(machine, work, archive, control):
     for part, names in parts.items():
         wanted = [word for name in sorted(names) for word in ("-u", name)]
         alone = work / "alone.elf"
-        link = [f"{tools}ld", *machine["ldflags"], "--gc-sections", "-e", "keygate_decide", *wanted, archive, *more]
+        link = [f"{tools}ld", *machine["ldflags"], "--gc-sections", "-e", min(names), *wanted, archive, *more]
         try:
             run(*link, "-o", alone)
         except Failed as failed:

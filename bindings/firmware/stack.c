@@ -94,7 +94,7 @@ void check_stack(void) {
     }
     output_number("stack, policy_init", for_init);
     /* It keeps its evaluation there. */
-    limited("stack, decide", for_decide, LIMIT + sizeof(keygate_evaluation));
+    limited("stack, decide", for_decide, LIMIT);
     limited("stack, begin", for_begin, LIMIT);
     limited("stack, push", for_push, LIMIT);
     limited("stack, finish", for_finish, LIMIT);
