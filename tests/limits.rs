@@ -199,3 +199,95 @@ fn errors_name_the_field_and_the_entry() {
         assert_eq!(effective, expected);
     }
 }
+
+#[test]
+fn a_value_would_match_mended_where_quotes_and_bearer_are_all_that_is_wrong() {
+    let policy = Policy::new(&Config::new(AuthMode::Strict).api_key("sk-a")).expect("a policy");
+    for (name, value, mended) in [
+        ("authorization", "Bearersk-a", true),
+        ("authorization", "bearer sk-a", true),
+        ("authorization", "Bearer \"sk-a\"", true),
+        ("authorization", "Bearer Bearer 'sk-a'", true),
+        ("x-api-key", "Bearer sk-a", true),
+        ("api-key", "sk-a", true),
+        ("api-key", "\"sk-a\"", true),
+        ("authorization", "Bearersk-b", false),
+        ("x-api-key", "Bearer sk-b", false),
+        ("api-key", "sk-b", false),
+        // Nothing of the kind is wrong with these.
+        ("x-api-key", "sk-b", false),
+        ("authorization", "Bearer sk-a", false),
+    ] {
+        let explanation = policy.explain("GET", "/", [(name, value)]);
+        assert_eq!(explanation.would_match_mended(), mended, "{name}: {value}");
+    }
+    // One that would match is enough, wherever it stands.
+    for order in [["sk-a", "sk-b"], ["sk-b", "sk-a"]] {
+        let headers = order.map(|value| ("api-key", value));
+        assert!(policy.explain("GET", "/", headers).would_match_mended());
+    }
+}
+
+#[test]
+fn what_is_shown_says_what_it_is() {
+    use keygate::Reason;
+
+    for reason in Reason::ALL {
+        assert_eq!(reason.to_string(), reason.text());
+    }
+    let unknown = "on".parse::<AuthMode>().expect_err("no mode");
+    assert!(unknown.to_string().starts_with("auth_mode: must be off"));
+    let keys = [Key::new("a"), Key::new("b")];
+    let shown = format!("{:?}", Config::new(AuthMode::Auto).keys(&keys));
+    assert!(
+        shown.contains("Auto") && shown.contains("keys: Some(2)"),
+        "{shown}"
+    );
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn errors_of_json_name_the_field_and_what_it_must_be() {
+    use keygate::{ConfigBuf, ExactConfigBuf};
+    use serde_core::Deserialize;
+    use serde_core::de::value::{Error, MapDeserializer};
+
+    let long = "x".repeat(257);
+    for (rest, said) in [
+        (r#""api_key":1"#.to_owned(), "api_key: must be a string"),
+        (r#""keys":[{"key":true}]"#.to_owned(), "must be a string"),
+        (
+            format!(r#""api_key":"{long}""#),
+            "api_key: a key is longer than 256 bytes",
+        ),
+        (
+            format!(r#""exempt":["/{long}"]"#),
+            "exempt: an exempt path is longer than 64 bytes",
+        ),
+        (
+            format!(r#""keys":[{{"key":"k","label":"{long}"}}]"#),
+            "label: a key's label is longer than 32 bytes",
+        ),
+    ] {
+        let text = format!(r#"{{"auth_mode":"strict",{rest}}}"#);
+        let error = serde_json::from_str::<ConfigBuf>(&text).expect_err("refused");
+        assert!(error.to_string().contains(said), "{error}");
+    }
+    let section = r#"{"auth_mode":"strict","api_key":"k"}"#;
+    let config: ConfigBuf = serde_json::from_str(section).expect("a section");
+    let shown = format!("{config:?}");
+    assert!(
+        shown.contains("Strict") && shown.contains("api_key: true"),
+        "{shown}"
+    );
+    let file = format!(r#"{{"proxy":{section}}}"#);
+    assert!(serde_json::from_str::<ExactConfigBuf>(section).is_ok());
+    assert!(serde_json::from_str::<ExactConfigBuf>(&file).is_err());
+    // Not from JSON, where every name is a string.
+    let numbers = MapDeserializer::<_, Error>::new([(1, 2)].into_iter());
+    let error = ConfigBuf::deserialize(numbers).expect_err("refused");
+    assert!(
+        error.to_string().contains("expected the name of a field"),
+        "{error}"
+    );
+}
