@@ -58,6 +58,25 @@ fn an_exempt_path_is_shown_without_what_a_terminal_would_obey() {
 }
 
 #[test]
+fn the_exempt_path_that_is_meant_is_named() {
+    let exempt = ["/alive", "/ready"].map(Exempt::new);
+    for (mode, target) in [
+        (AuthMode::Strict, "/ready"),
+        (AuthMode::AllExceptHealth, "/ready/"),
+    ] {
+        let config = Config::new(mode).api_key("k").exempt(&exempt);
+        let policy = Policy::new(&config).expect("a policy");
+        let text = policy.explain("GET", target, [("a", "b")]).to_string();
+        let problem = text.lines().find(|line| line.starts_with("problem"));
+        let problem = problem.expect("a problem");
+        assert!(
+            problem.contains("/ready") && !problem.contains("/alive"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn the_word_bearer_alone_is_told_from_a_wrong_key() {
     let policy = Policy::new(&Config::new(AuthMode::Strict).api_key("k")).expect("a policy");
     for (value, alone) in [
