@@ -69,10 +69,16 @@ impl Name {
     /// Whether `name` is this name, or would be with `-` for some of its `_` and `.`: many
     /// servers hand all three to an application as one (RFC 3875 section 4.1.18).
     pub(crate) fn spells(&self, name: &[u8]) -> bool {
+        // As it is written mostly, and by the word.
+        self.equals(name) || self.spells_otherwise(name)
+    }
+
+    /// From the end: many names begin alike.
+    fn spells_otherwise(&self, name: &[u8]) -> bool {
         let same = |(sent, own): (&u8, &u8)| {
-            sent.eq_ignore_ascii_case(own) || (*own == b'-' && matches!(sent, b'_' | b'.'))
+            sent.to_ascii_lowercase() == *own || (*own == b'-' && matches!(sent, b'_' | b'.'))
         };
-        name.len() == self.len() && name.iter().zip(self.lower_case()).all(same)
+        name.len() == self.len() && name.iter().zip(self.lower_case()).rev().all(same)
     }
 }
 
