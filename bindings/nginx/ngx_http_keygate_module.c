@@ -11,6 +11,7 @@
 
 
 #define NGX_HTTP_KEYGATE_FILE_MAX  65536
+#define NGX_HTTP_KEYGATE_FEW       16
 
 
 /* The text of a key, wiped once the policies are made. */
@@ -34,6 +35,7 @@ typedef struct {
 
 typedef struct {
     ngx_http_keygate_settings_t  settings;
+    uint64_t                     lengths;   /* bit n: a source's name has n bytes */
     keygate_policy               policy;
 } ngx_http_keygate_policy_t;
 
@@ -52,17 +54,17 @@ typedef struct {
     ngx_http_keygate_settings_t  settings;
     ngx_str_t                    file;      /* where "keygate on" stands */
     ngx_uint_t                   line;
-    keygate_policy              *policy;    /* NULL where the gate is off */
+    ngx_http_keygate_policy_t   *policy;    /* NULL where the gate is off */
 } ngx_http_keygate_loc_conf_t;
 
 
 typedef struct {
-    keygate_policy             *policy;     /* which decided */
+    ngx_http_keygate_policy_t  *policy;     /* which decided */
     keygate_decision            decision;
     ngx_list_t                  received;   /* the headers before any was stripped */
+    ngx_chain_t                *body;       /* for the denial, until it is sent */
     unsigned                    passed:1;   /* the access phase let it pass */
     unsigned                    answering:1;  /* the error page of the denial is under way */
-    unsigned                    replace:1;  /* the body is ours */
 } ngx_http_keygate_ctx_t;
 
 
@@ -242,10 +244,15 @@ ngx_http_keygate_add_ctx(ngx_http_request_t *r)
     }
 
     ctx = cln->data;
-    ngx_memzero(ctx, sizeof(ngx_http_keygate_ctx_t));
+    ctx->policy = NULL;
+    ngx_memzero(&ctx->decision, sizeof(keygate_decision));
+    ctx->decision.size = sizeof(keygate_decision);
+    ctx->received = r->headers_in.headers;
+    ctx->body = NULL;
+    ctx->passed = 0;
+    ctx->answering = 0;
 
     cln->handler = ngx_http_keygate_ctx_cleanup;
-    ctx->received = r->headers_in.headers;
 
     return ctx;
 }
@@ -278,6 +285,18 @@ ngx_http_keygate_get_ctx(ngx_http_request_t *r)
 /* ----- the decision ----- */
 
 /*
+ * All the spellings of a source's name have as many bytes, so the library need not be asked about
+ * a header whose name has a length that none has.
+ */
+static ngx_inline ngx_uint_t
+ngx_http_keygate_has_length(uint64_t lengths, ngx_table_elt_t *h)
+{
+    return (lengths & ((uint64_t) 1 << (h->key.len & 63))) != 0;
+}
+
+
+
+/*
  * Method and target as received. r->method_name is changed by error_page, and r->unparsed_uri has
  * lost the scheme and host of an absolute target; the request line keeps both, and nginx writes one
  * for HTTP/2 and HTTP/3 as well.
@@ -305,6 +324,10 @@ ngx_http_keygate_request_line(ngx_http_request_t *r, keygate_str *method,
 
     if (r->http_version > NGX_HTTP_VERSION_9) {
 
+        /* no version is shorter than "HTTP/1.1" */
+
+        last -= ngx_min(last - p, 8);
+
         while (last > p && last[-1] != ' ') {
             last--;
         }
@@ -318,83 +341,100 @@ ngx_http_keygate_request_line(ngx_http_request_t *r, keygate_str *method,
 }
 
 
-static void
-ngx_http_keygate_decide(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
+/*
+ * The headers whose names have one of these lengths: how many there are, and the first of them, as
+ * many as there is room for. A hash of 0 does not mean "deleted" here: nginx forwards such a header.
+ */
+static size_t
+ngx_http_keygate_headers(ngx_http_keygate_ctx_t *ctx, uint64_t lengths,
+    keygate_header *headers, size_t room)
 {
-    ngx_uint_t           i;
-    keygate_str          method, target;
-    ngx_list_part_t     *part;
-    ngx_table_elt_t     *h;
-    keygate_evaluation   evaluation;
+    size_t            n;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h, *end;
 
-    ngx_http_keygate_request_line(r, &method, &target);
-
-    keygate_evaluation_begin(&evaluation, sizeof(evaluation), ctx->policy,
-                             method, target);
+    n = 0;
 
     for (part = &ctx->received.part; part; part = part->next) {
         h = part->elts;
 
-        for (i = 0; i < part->nelts; i++) {
+        for (end = h + part->nelts; h < end; h++) {
 
-            /* a hash of 0 does not mean "deleted" here: nginx forwards such a header */
-
-            if (!keygate_evaluation_push(&evaluation,
-                    ngx_http_keygate_str(h[i].key.data, h[i].key.len),
-                    ngx_http_keygate_str(h[i].value.data, h[i].value.len)))
-            {
-                goto done;
+            if (!ngx_http_keygate_has_length(lengths, h)) {
+                continue;
             }
+
+            if (n < room) {
+                headers[n].name = ngx_http_keygate_str(h->key.data, h->key.len);
+                headers[n].value = ngx_http_keygate_str(h->value.data,
+                                                        h->value.len);
+            }
+
+            n++;
         }
     }
 
-done:
+    return n;
+}
 
-    ctx->decision.size = sizeof(keygate_decision);
-    (void) keygate_evaluation_finish(&evaluation, &ctx->decision);
+
+static ngx_int_t
+ngx_http_keygate_decide(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
+{
+    uint64_t         lengths;
+    keygate_header  *headers, few[NGX_HTTP_KEYGATE_FEW];
+    keygate_request  request;
+
+    lengths = ctx->policy->lengths;
+    headers = few;
+
+    request.header_count = ngx_http_keygate_headers(ctx, lengths, few,
+                                                    NGX_HTTP_KEYGATE_FEW);
+
+    if (request.header_count > NGX_HTTP_KEYGATE_FEW) {
+        headers = ngx_palloc(r->pool,
+                             request.header_count * sizeof(keygate_header));
+        if (headers == NULL) {
+            return NGX_ERROR;
+        }
+
+        (void) ngx_http_keygate_headers(ctx, lengths, headers,
+                                        request.header_count);
+    }
+
+    request.size = sizeof(keygate_request);
+    request.headers = headers;
+    ngx_http_keygate_request_line(r, &request.method, &request.target);
+
+    (void) keygate_decide(&ctx->policy->policy, &request, &ctx->decision);
+
+    return NGX_OK;
 }
 
 
 static uint32_t
 ngx_http_keygate_findings(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
 {
-    ngx_uint_t        i, n;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
     keygate_header   *headers;
     keygate_request   request;
 
-    n = 0;
+    request.header_count = ngx_http_keygate_headers(ctx, ~(uint64_t) 0, NULL,
+                                                    0);
 
-    for (part = &ctx->received.part; part; part = part->next) {
-        n += part->nelts;
-    }
-
-    headers = ngx_palloc(r->pool, (n + 1) * sizeof(keygate_header));
+    headers = ngx_palloc(r->pool,
+                         (request.header_count + 1) * sizeof(keygate_header));
     if (headers == NULL) {
         return 0;
     }
 
-    n = 0;
-
-    for (part = &ctx->received.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            headers[n].name = ngx_http_keygate_str(h[i].key.data,
-                                                   h[i].key.len);
-            headers[n].value = ngx_http_keygate_str(h[i].value.data,
-                                                    h[i].value.len);
-            n++;
-        }
-    }
+    (void) ngx_http_keygate_headers(ctx, ~(uint64_t) 0, headers,
+                                    request.header_count);
 
     request.size = sizeof(keygate_request);
     request.headers = headers;
-    request.header_count = n;
     ngx_http_keygate_request_line(r, &request.method, &request.target);
 
-    return keygate_findings(ctx->policy, &request);
+    return keygate_findings(&ctx->policy->policy, &request);
 }
 
 
@@ -509,8 +549,13 @@ ngx_http_keygate_access_handler(ngx_http_request_t *r)
         ctx->policy = kcf->policy;
         ctx->passed = 0;
 
-        ngx_http_keygate_decide(r, ctx);
-        ngx_http_keygate_log(r, ctx, kcf->explain);
+        if (ngx_http_keygate_decide(r, ctx) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        if (ctx->decision.verdict != KEYGATE_ALLOW || kcf->explain) {
+            ngx_http_keygate_log(r, ctx, kcf->explain);
+        }
 
         ngx_http_set_ctx(r, ctx, ngx_http_keygate_module);
     }
@@ -567,64 +612,103 @@ ngx_http_keygate_forget(ngx_http_request_t *r, ngx_table_elt_t *h)
 }
 
 
+/* The headers that stay, as a list of the same elements: others hold pointers to them. */
+typedef struct {
+    ngx_pool_t       *pool;
+    ngx_list_part_t   first;
+    ngx_list_part_t  *last;     /* NULL: none yet */
+} ngx_http_keygate_kept_t;
+
+
 static ngx_int_t
-ngx_http_keygate_strip(ngx_http_request_t *r, keygate_policy *policy)
+ngx_http_keygate_keep(ngx_http_keygate_kept_t *kept, ngx_table_elt_t *from,
+    ngx_table_elt_t *to)
 {
-    ngx_uint_t        i, n, found;
-    ngx_list_t        kept;
     ngx_list_part_t  *part;
-    ngx_table_elt_t  *h, *copy;
 
-    n = 0;
-    found = 0;
+    if (from == to) {
+        return NGX_OK;  /* nginx reads the first element of a part unasked */
+    }
 
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
+    if (kept->last == NULL) {
+        part = &kept->first;
 
-        for (i = 0; i < part->nelts; i++) {
-            n++;
-
-            if (keygate_policy_carries_credential(policy,
-                    ngx_http_keygate_str(h[i].key.data, h[i].key.len)))
-            {
-                found++;
-            }
+    } else {
+        part = ngx_palloc(kept->pool, sizeof(ngx_list_part_t));
+        if (part == NULL) {
+            return NGX_ERROR;
         }
+
+        kept->last->next = part;
     }
 
-    if (found == 0) {
-        return NGX_OK;
-    }
+    part->elts = from;
+    part->nelts = to - from;
+    part->next = NULL;
+    kept->last = part;
 
-    /* a new list: subrequests share the parts of the old one */
+    return NGX_OK;
+}
 
-    if (ngx_list_init(&kept, r->pool, n, sizeof(ngx_table_elt_t)) != NGX_OK) {
-        return NGX_ERROR;
-    }
 
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
+static ngx_int_t
+ngx_http_keygate_strip(ngx_http_request_t *r,
+    ngx_http_keygate_policy_t *policy)
+{
+    uint64_t                  lengths;
+    ngx_uint_t                dropped;
+    ngx_list_t               *list;
+    ngx_list_part_t          *part;
+    ngx_table_elt_t          *h, *from, *end;
+    ngx_http_keygate_kept_t   kept;
 
-        for (i = 0; i < part->nelts; i++) {
+    lengths = policy->lengths;
+    list = &r->headers_in.headers;
+    dropped = 0;
+    kept.pool = r->pool;
+    kept.last = NULL;
 
-            if (keygate_policy_carries_credential(policy,
-                    ngx_http_keygate_str(h[i].key.data, h[i].key.len)))
+    for (part = &list->part; part; part = part->next) {
+        from = part->elts;
+        end = from + part->nelts;
+
+        for (h = from; h < end; h++) {
+
+            if (!ngx_http_keygate_has_length(lengths, h)
+                || !keygate_policy_carries_credential(&policy->policy,
+                       ngx_http_keygate_str(h->key.data, h->key.len)))
             {
-                ngx_http_keygate_forget(r, &h[i]);
                 continue;
             }
 
-            copy = ngx_list_push(&kept);
-            if (copy == NULL) {
+            ngx_http_keygate_forget(r, h);
+            dropped++;
+
+            if (ngx_http_keygate_keep(&kept, from, h) != NGX_OK) {
                 return NGX_ERROR;
             }
 
-            *copy = h[i];
+            from = h + 1;
+        }
+
+        if (ngx_http_keygate_keep(&kept, from, end) != NGX_OK) {
+            return NGX_ERROR;
         }
     }
 
-    r->headers_in.headers = kept;
-    r->headers_in.headers.last = &r->headers_in.headers.part;
+    if (dropped == 0) {
+        return NGX_OK;
+    }
+
+    if (kept.last == NULL) {
+        return ngx_list_init(list, r->pool, 4, sizeof(ngx_table_elt_t));
+    }
+
+    /* the old parts stay as they are, and full: subrequests may share them */
+
+    list->part = kept.first;
+    list->last = kept.last == &kept.first ? &list->part : kept.last;
+    list->nalloc = list->last->nelts;
 
     return NGX_OK;
 }
@@ -637,8 +721,8 @@ ngx_http_keygate_strip(ngx_http_request_t *r, keygate_policy *policy)
 static ngx_int_t
 ngx_http_keygate_strip_handler(ngx_http_request_t *r)
 {
-    keygate_policy               *policy;
     ngx_http_keygate_ctx_t       *ctx;
+    ngx_http_keygate_policy_t    *policy;
     ngx_http_keygate_loc_conf_t  *kcf;
 
     kcf = ngx_http_get_module_loc_conf(r, ngx_http_keygate_module);
@@ -668,6 +752,7 @@ ngx_http_keygate_strip_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_keygate_header_filter(ngx_http_request_t *r)
 {
+    ngx_buf_t               *b;
     keygate_str              text;
     ngx_table_elt_t         *h;
     ngx_http_keygate_ctx_t  *ctx;
@@ -703,46 +788,9 @@ ngx_http_keygate_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
-    text = ngx_http_keygate_cstr(keygate_denial_body(&ctx->decision));
-
-    ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.content_type_lowcase = NULL;
-    r->headers_out.charset.len = 0;
-
-    ngx_http_clear_content_length(r);
-    r->headers_out.content_length_n = text.len;
-
-    ctx->replace = 1;
-
-    return ngx_http_next_header_filter(r);
-}
-
-
-static ngx_int_t
-ngx_http_keygate_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
-{
-    ngx_buf_t               *b;
-    ngx_chain_t             *cl, out;
-    keygate_str              text;
-    ngx_http_keygate_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_keygate_module);
-
-    if (ctx == NULL || !ctx->replace || r != r->main || in == NULL) {
-        return ngx_http_next_body_filter(r, in);
-    }
-
-    ctx->replace = 0;
-
-    /* nginx hands over the whole of its built-in page at once */
-
-    for (cl = in; cl; cl = cl->next) {
-        cl->buf->pos = cl->buf->last;
-    }
-
     b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
+    ctx->body = ngx_alloc_chain_link(r->pool);
+    if (b == NULL || ctx->body == NULL) {
         return NGX_ERROR;
     }
 
@@ -754,10 +802,43 @@ ngx_http_keygate_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     b->last_buf = 1;
     b->last_in_chain = 1;
 
-    out.buf = b;
-    out.next = NULL;
+    ctx->body->buf = b;
+    ctx->body->next = NULL;
 
-    return ngx_http_next_body_filter(r, &out);
+    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+    r->headers_out.charset.len = 0;
+
+    ngx_http_clear_content_length(r);
+    r->headers_out.content_length_n = text.len;
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+static ngx_int_t
+ngx_http_keygate_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_chain_t             *body;
+    ngx_http_keygate_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_keygate_module);
+
+    if (ctx == NULL || ctx->body == NULL || r != r->main || in == NULL) {
+        return ngx_http_next_body_filter(r, in);
+    }
+
+    body = ctx->body;
+    ctx->body = NULL;
+
+    /* nginx hands over the whole of its built-in page at once */
+
+    for ( /* void */ ; in; in = in->next) {
+        in->buf->pos = in->buf->last;
+    }
+
+    return ngx_http_next_body_filter(r, body);
 }
 
 
@@ -785,7 +866,7 @@ ngx_http_keygate_label_text(ngx_http_keygate_ctx_t *ctx)
         return ngx_http_keygate_str(NULL, 0);
     }
 
-    return keygate_policy_key_label(ctx->policy, ctx->decision.key);
+    return keygate_policy_key_label(&ctx->policy->policy, ctx->decision.key);
 }
 
 
@@ -796,7 +877,8 @@ ngx_http_keygate_source_text(ngx_http_keygate_ctx_t *ctx)
         return ngx_http_keygate_str(NULL, 0);
     }
 
-    return keygate_policy_source_name(ctx->policy, ctx->decision.source);
+    return keygate_policy_source_name(&ctx->policy->policy,
+                                      ctx->decision.source);
 }
 
 
@@ -1003,7 +1085,7 @@ ngx_http_keygate_check(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-static keygate_policy *
+static ngx_http_keygate_policy_t *
 ngx_http_keygate_policy(ngx_conf_t *cf, ngx_http_keygate_loc_conf_t *kcf)
 {
     ngx_uint_t                      i;
@@ -1023,7 +1105,7 @@ ngx_http_keygate_policy(ngx_conf_t *cf, ngx_http_keygate_loc_conf_t *kcf)
         if (ngx_memcmp(&p->settings, &kcf->settings, sizeof(p->settings))
             == 0)
         {
-            return &p->policy;
+            return p;
         }
     }
 
@@ -1052,6 +1134,11 @@ ngx_http_keygate_policy(ngx_conf_t *cf, ngx_http_keygate_loc_conf_t *kcf)
         return NULL;
     }
 
+    for (i = 0; i < keygate_policy_source_count(&p->policy); i++) {
+        p->lengths |= (uint64_t) 1
+                      << (keygate_policy_source_name(&p->policy, i).len & 63);
+    }
+
     /* A policy without a key works, but hardly as meant. */
 
     ngx_memzero(&request, sizeof(keygate_request));
@@ -1065,7 +1152,7 @@ ngx_http_keygate_policy(ngx_conf_t *cf, ngx_http_keygate_loc_conf_t *kcf)
                       "will be denied in %V:%ui", &kcf->file, kcf->line);
     }
 
-    return &p->policy;
+    return p;
 }
 
 

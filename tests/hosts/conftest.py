@@ -20,10 +20,10 @@ def start(tmp_path):
     """Starts an nginx: start(http, port). It is stopped, and its log looked over, at the end."""
     started = []
 
-    def run(http, port, workers=1):
+    def run(http, port, **options):
         folder = tmp_path / f"nginx{len(started)}"
         folder.mkdir()
-        nginx = hosts.Nginx(folder, http, workers)
+        nginx = hosts.Nginx(folder, http, **options)
         started.append(nginx)
         return nginx.start(port)
 

@@ -184,19 +184,20 @@ class Upstream:
 class Nginx:
     """The distribution's nginx with the module, in a folder of its own."""
 
-    def __init__(self, folder, http, workers=1):
+    def __init__(self, folder, http, workers=1, modules=(MODULE,)):
         self.folder = pathlib.Path(folder)
         self.config = self.folder / "nginx.conf"
         self.error_log = self.folder / "error.log"
         self.access_log = self.folder / "access.log"
         self.workers = workers
+        self.modules = modules
         self.process = None
         self.write(http)
 
     def write(self, http):
         """Writes the configuration and returns the line on which `http` begins."""
         head = [
-            f"load_module {MODULE};",
+            *(f"load_module {module};" for module in self.modules),
             "daemon off;",
             # The folders of the tests are closed to other users.
             *(["user root;"] if os.geteuid() == 0 else []),

@@ -28,11 +28,11 @@ def server(port, body, options=""):
 def gate(start, upstream):
     """gate(body) starts nginx with one server before the upstream and returns (nginx, port)."""
 
-    def run(body=f"{GATE} location / {{ PASS }}", http="", options=""):
+    def run(body=f"{GATE} location / {{ PASS }}", http="", options="", **settings):
         port = hosts.free_port()
         to = f"proxy_pass http://127.0.0.1:{upstream.port};"
         text = f"{http}\n{server(port, body, options)}".replace("PASS", to)
-        return start(text, port), port
+        return start(text, port, **settings), port
 
     return run
 
@@ -220,6 +220,97 @@ def test_stripping(gate, upstream, mode, method, target, carrier):
     assert ask(port, method, "/kept", headers).status == 200
     [(_, _, seen, _)] = upstream.requests
     assert sum(KEY in value for _, value in seen) == len(SPELLINGS)
+
+
+# nginx keeps 20 headers in a part of its list. One letter a header: k is kept, d dropped.
+LAYOUTS = [
+    *("", "k", "d", "dd", "kd", "dk", "kdk", "kddk", "dkd", "kdkdkdkdk"),
+    *("k" * 20, "k" * 21, "d" * 20, "d" * 21, "d" * 45),
+    *("k" * 19 + "d", "k" * 19 + "dd", "k" * 19 + "ddk", "k" * 20 + "d", "k" * 20 + "dk"),
+    *("d" + "k" * 19, "d" + "k" * 20, "d" * 20 + "k", "d" * 20 + "k" * 21, "d" * 40 + "k"),
+    *("k" * 20 + "d" * 20 + "k" * 5, "k" * 20 + "d" * 20, "k" * 45 + "d", "kd" * 30, "dkk" * 20),
+]
+CARRIERS = ("x-api-key", "X-Goog-Api-Key", "X-API-KEY")
+# What headers-more puts in at the end of the rewrite phase: as many as to fill a part and more.
+ADDED = [(f"X-Added-{n}", f"a{n}") for n in range(25)]
+HEADERS_MORE = "/usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so"
+
+
+def laid_out(layout):
+    """The headers of a layout, and those of them that are kept."""
+    headers = [
+        (f"X-Keep-{n}", f"k{n}") if letter == "k" else (CARRIERS[n % len(CARRIERS)], KEY)
+        for n, letter in enumerate(layout)
+    ]
+    if "d" in layout:  # nginx takes no second one
+        headers[layout.index("d")] = RIGHT
+    return headers, [(name, value) for name, value in headers if name.startswith("X-Keep")]
+
+
+def send_alone(port, target, headers):
+    """Sends these headers and no others, not even Host."""
+    with hosts.Connection(port) as connection:
+        lines = [f"GET {target} HTTP/1.0", *(f"{name}: {value}" for name, value in headers)]
+        connection.send("\r\n".join(lines).encode() + b"\r\n\r\n")
+        return connection.response()
+
+
+def test_stripping_in_every_place(gate, upstream):
+    _, port = gate(f"keygate on; keygate_auth_mode off; location / {{ PASS }}")
+    for layout in LAYOUTS:
+        headers, kept = laid_out(layout)
+        upstream.requests.clear()
+        assert send_alone(port, "/", headers).status == 200
+        [(_, _, seen, _)] = upstream.requests
+        assert [item for item in seen if item[0] not in ("Host", "Connection")] == kept, layout
+
+
+def test_headers_added_and_removed_after_stripping(gate, upstream):
+    """
+    Another module adds to the stripped list, and takes from it, after a redirect. The next policy is
+    asked with what was received all the same, and what is added is stripped as well.
+    """
+    upstream.answer = lambda handler, _: handler.reply(
+        200, "text/plain", b"done", [("X-Accel-Redirect", "/next")] * (handler.path == "/first")
+    )
+    added = " ".join(f"more_set_input_headers '{name}: {value}';" for name, value in ADDED)
+    _, port = gate(
+        f"""{GATE} location = /first {{ PASS }}
+        location = /next {{
+            internal; keygate_auth_mode strict; more_set_input_headers 'x-api-key: {OTHER}';
+            {added} more_clear_input_headers X-Keep-1 X-Keep-19 X-Keep-20 X-Added-3; PASS
+        }}""",
+        modules=(hosts.MODULE, HEADERS_MORE),
+    )
+    gone = ("X-Keep-1", "X-Keep-19", "X-Keep-20", "X-Added-3")
+    for layout in LAYOUTS:
+        if "d" not in layout:
+            continue
+        headers, kept = laid_out(layout)
+        upstream.requests.clear()
+        response = send_alone(port, "/first", headers)
+        assert (response.status, response.body) == (200, b"done"), layout
+        [_, (_, path, seen, _)] = upstream.requests
+        seen = [item for item in seen if item[0] not in ("Host", "Connection")]
+        assert path == "/next"
+        assert seen == [item for item in kept + ADDED if item[0] not in gone], layout
+
+
+def test_a_stripped_subrequest_leaves_the_main_request(gate, upstream):
+    """Its list shares all parts but the first with the main request's."""
+    _, port = gate(f"""{GATE} location = /auth {{ internal; PASS }}
+        location / {{ auth_request /auth; proxy_set_header X-A $http_authorization; PASS }}
+        location /kept {{ auth_request /auth; keygate_strip off; PASS }}""")
+    for count in (0, 18, 19, 20, 21, 41):
+        filler = [(f"X-Filler-{n}", str(n)) for n in range(count)]
+        for target, expected in (("/", 0), ("/kept", 1)):
+            upstream.requests.clear()
+            assert send_alone(port, target, [*filler, RIGHT, ("X-Last", "l")]).status == 200
+            [(_, asked, first, _), (_, path, second, _)] = upstream.requests
+            assert (asked, path) == ("/auth", target)
+            assert ("X-Last", "l") in first and ("X-Last", "l") in second
+            assert RIGHT[1] not in dict(first).values()
+            assert list(dict(second).values()).count(RIGHT[1]) == expected, count
 
 
 def test_stripped_headers_are_gone_from_variables_too(gate, upstream):
