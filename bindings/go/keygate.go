@@ -19,31 +19,44 @@ package keygate
 // With this in it, the package changes whenever the library does, and so is linked anew.
 static const char library[] __attribute__((used)) = KEYGATE_LIBRARY;
 
+// The names of the sources, by place.
+typedef struct { struct { char text[32]; uint32_t len; } source[8]; } names;
+
 static keygate_str text(_GoString_ s) {
 	return (keygate_str){_GoStringPtr(s), _GoStringLen(s)};
 }
 
-// The wanted headers: up to four values as they are, whose sources' places are the bytes of
-// `places`, and in `rest` what does not fit, each as place, length and bytes.
-static keygate_decision decide(const keygate_policy *policy, _GoString_ method, _GoString_ target,
-		size_t count, uint32_t places, _GoString_ a, _GoString_ b, _GoString_ c, _GoString_ d,
-		_GoString_ rest) {
+static keygate_str name(const names *names, uint64_t place) {
+	return (keygate_str){names->source[place].text, names->source[place].len};
+}
+
+enum { DIRECT = 2 };
+
+// The wanted headers, `count` of them: the first ones' values as they are, with the places of their
+// sources; those of the others in `rest`, each as place, length and bytes.
+static void decide(const keygate_policy *policy, const names *names, _GoString_ method, _GoString_ target,
+		size_t count, _GoString_ a, uint64_t place_a, _GoString_ b, uint64_t place_b, _GoString_ rest,
+		keygate_decision *decision) {
+	keygate_header direct[DIRECT] = {{name(names, place_a), text(a)}, {name(names, place_b), text(b)}};
+	decision->size = sizeof *decision;
+	if (count <= DIRECT) {
+		keygate_request request = {sizeof request, text(method), text(target), direct, count};
+		keygate_decide(policy, &request, decision);
+		return;
+	}
 	keygate_evaluation evaluation;
-	keygate_decision decision = {.size = sizeof decision};
-	keygate_str direct[] = {text(a), text(b), text(c), text(d)};
 	keygate_evaluation_begin(&evaluation, sizeof evaluation, policy, text(method), text(target));
-	for (size_t i = 0; i < count; i++, places >>= 8)
-		keygate_evaluation_push(&evaluation, keygate_policy_source_name(policy, places & 0xff), direct[i]);
+	for (size_t i = 0; i < DIRECT; i++)
+		keygate_evaluation_push(&evaluation, direct[i].name, direct[i].value);
 	const char *at = _GoStringPtr(rest), *end = at + _GoStringLen(rest);
 	while (at < end) {
-		uint64_t head[2];
+		uint64_t head[2]; // place, length
 		memcpy(head, at, sizeof head);
 		at += sizeof head;
-		keygate_evaluation_push(&evaluation, keygate_policy_source_name(policy, head[0]), (keygate_str){at, head[1]});
+		keygate_evaluation_push(&evaluation, name(names, head[0]), (keygate_str){at, head[1]});
 		at += head[1];
 	}
-	keygate_evaluation_finish(&evaluation, &decision);
-	return decision;
+	keygate_evaluation_finish(&evaluation, decision);
 }
 
 static bool carries_credential(const keygate_policy *policy, _GoString_ name) {
@@ -162,13 +175,17 @@ type Policy struct {
 // outlive this one until it is wiped.
 type made struct {
 	storage *C.keygate_policy
+	names   C.names
 	sources []source
 	labels  []string
+	// lengths has bit n set where the name of a source has n bytes. All its spellings have as many.
+	lengths uint64
 }
 
 type source struct {
-	name string // in lower case
-	key  string // as in an http.Header
+	place C.uint64_t // in the policy
+	name  string     // in lower case
+	key   string     // as in an http.Header
 }
 
 // New makes a policy. A Config without any key is not wrong: its policy denies whatever needs one.
@@ -182,7 +199,10 @@ func New(config Config) (*Policy, error) {
 	m := &made{storage: storage}
 	for i := range C.keygate_policy_source_count(storage) {
 		name := copied(C.keygate_policy_source_name(storage, i))
-		m.sources = append(m.sources, source{name, http.CanonicalHeaderKey(name)})
+		m.sources = append(m.sources, source{C.uint64_t(i), name, http.CanonicalHeaderKey(name)})
+		m.lengths |= 1 << (len(name) & 63)
+		of := &m.names.source[i]
+		of.len = C.uint32_t(copy(unsafe.Slice((*byte)(unsafe.Pointer(&of.text[0])), len(of.text)), name))
 	}
 	for i := range max(len(config.Keys), 1) {
 		m.labels = append(m.labels, copied(C.keygate_policy_key_label(storage, C.size_t(i))))
@@ -202,8 +222,8 @@ func (p *Policy) shared() *made {
 	return p.made
 }
 
-// none is what the library refuses to decide with.
-var none made
+// none is what the library refuses to decide with. It is asked about names of any length.
+var none = made{lengths: ^uint64(0)}
 
 // String says what it is and nothing of what it holds.
 func (p *Policy) String() string { return "keygate.Policy" }
@@ -226,29 +246,30 @@ func (p *Policy) DecideRequest(r *http.Request) Decision {
 	return p.decide(r.Method, r.RequestURI, r.Header, r.Host)
 }
 
-func (p *Policy) decide(method, target string, h http.Header, host string) Decision {
+func (p *Policy) decide(method, target string, h http.Header, host string) (decision Decision) {
 	m := p.shared()
 	var w wanted
 	for i := range m.sources {
-		key := m.sources[i].key
-		if key == "Host" && host != "" {
-			w.add(i, host)
+		source := &m.sources[i]
+		if source.key == "Host" && host != "" {
+			w.add(source.place, host)
 		}
-		for _, value := range h[key] {
-			w.add(i, value)
+		for _, value := range h[source.key] {
+			w.add(source.place, value)
 		}
 	}
-	d := C.decide(m.storage, method, target, C.size_t(w.count), C.uint32_t(w.places),
-		w.direct[0], w.direct[1], w.direct[2], w.direct[3], w.restText())
+	var d C.keygate_decision
+	C.decide(m.storage, &m.names, method, target, C.size_t(w.count),
+		w.direct[0], w.places[0], w.direct[1], w.places[1], w.restText(), &d)
 	runtime.KeepAlive(m)
-	w.free()
-	decision := Decision{
-		Allow:          d.verdict == C.KEYGATE_ALLOW,
-		Reason:         Reason(d.reason),
-		EffectiveMode:  AuthMode(d.effective_mode),
-		Key:            int(d.key),
-		BearerStripped: d.flags&C.KEYGATE_BEARER_STRIPPED != 0,
+	if w.rest != nil {
+		w.free()
 	}
+	decision.Allow = d.verdict == C.KEYGATE_ALLOW
+	decision.Reason = Reason(d.reason)
+	decision.EffectiveMode = AuthMode(d.effective_mode)
+	decision.Key = int(d.key)
+	decision.BearerStripped = d.flags&C.KEYGATE_BEARER_STRIPPED != 0
 	if i := int(d.source); i >= 0 && i < len(m.sources) {
 		decision.Source = m.sources[i].name
 	}
@@ -262,8 +283,8 @@ func (p *Policy) decide(method, target string, h http.Header, host string) Decis
 // of Go pointers, so a few values are passed as they are and the rest in one flat buffer.
 type wanted struct {
 	count  int
-	places uint32
-	direct [4]string
+	direct [C.DIRECT]string
+	places [C.DIRECT]C.uint64_t
 	rest   *[]byte
 }
 
@@ -272,13 +293,17 @@ const maxKept = 64 << 10
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-func (w *wanted) add(place int, value string) {
-	if w.count < len(w.direct) {
-		w.direct[w.count] = value
-		w.places |= uint32(place) << (8 * w.count)
-		w.count++
-		return
+func (w *wanted) add(place C.uint64_t, value string) {
+	if i := w.count; i < len(w.direct) {
+		w.direct[i] = value
+		w.places[i] = place
+	} else {
+		w.addToRest(place, value)
 	}
+	w.count++
+}
+
+func (w *wanted) addToRest(place C.uint64_t, value string) {
 	if w.rest == nil {
 		w.rest = buffers.Get().(*[]byte)
 	}
@@ -296,9 +321,6 @@ func (w *wanted) restText() string {
 
 // free wipes what was copied.
 func (w *wanted) free() {
-	if w.rest == nil {
-		return
-	}
 	clear(*w.rest)
 	*w.rest = (*w.rest)[:0]
 	if cap(*w.rest) <= maxKept {
@@ -310,6 +332,9 @@ func (w *wanted) free() {
 // their spellings with '_' or '.' for '-'.
 func (p *Policy) CarriesCredential(name string) bool {
 	m := p.shared()
+	if m.lengths>>(len(name)&63)&1 == 0 {
+		return false
+	}
 	carries := bool(C.carries_credential(m.storage, name))
 	runtime.KeepAlive(m)
 	return carries

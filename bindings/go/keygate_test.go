@@ -127,7 +127,7 @@ func TestManyValues(t *testing.T) {
 	}
 }
 
-// A fifth value only shows in a verdict where it is the first of its source. More than four headers
+// A third value only shows in a verdict where it is the first of its source. More than two headers
 // before it need sources of their own.
 func TestLateSource(t *testing.T) {
 	policy := policyOf(t, `{"auth_mode":"strict","api_key":"k","sources":[
