@@ -2,8 +2,13 @@
 """Plants the bugs of bugs.toml, one at a time, in a copy of the tree and runs the check that must
 go red. The copy as it is must be green. `run.py NAME...` plants only these.
 
+With --machine MACHINE, those that only that machine of tests/cross can show: the whole suite must
+pass here with the bug, and the check go red there. For tests/fuzz, --fuzz TARGET names a target's
+bugs and --plant NAME only plants one.
+
 Fails where a bug does not apply, does not build or survives."""
 
+import argparse
 import os
 import re
 import shutil
@@ -19,7 +24,6 @@ TREE = ROOT / "target/controls/tree"
 BUILD = ROOT / "target/controls/target"
 TIMEOUT = 300  # seconds for one check
 ENVIRONMENT = os.environ | {
-    "CARGO_TARGET_DIR": str(BUILD),
     "CARGO_PROFILE_DEV_DEBUG": "0",
     "CARGO_TERM_COLOR": "never",
     "RUSTFLAGS": "-Awarnings",
@@ -68,12 +72,16 @@ def plant(edits):
     return before
 
 
-def cargo(*arguments):
-    command = ["cargo", "test", "--quiet", "--locked", "--package", "keygate", "--all-features", *arguments]
+def cargo(*arguments, machine=None):
+    command = ["cargo", "test", "--quiet", "--locked", "--package", "keygate", "--all-features"]
+    build = BUILD
+    if machine:
+        # Shared with tests/cross, for the standard library that is built there.
+        command, build = ["tests/cross/run", machine, "--"], ROOT / "target/cross"
     try:
         return subprocess.run(
-            command, cwd=TREE, env=ENVIRONMENT, timeout=TIMEOUT, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            [*command, *arguments], cwd=TREE, env=ENVIRONMENT | {"CARGO_TARGET_DIR": str(build)},
+            timeout=TIMEOUT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )
     except subprocess.TimeoutExpired:
         return None
@@ -84,56 +92,72 @@ def passed(result):
     return sum(map(int, re.findall(r"(\d+) passed", result.stdout)))
 
 
+def check(bug):
+    """Runs the bug's check, planted as it is."""
+    file, test = bug["check"]
+    machine = bug.get("machine")
+    if machine:
+        here = cargo("--lib", "--tests")
+        if here is None or here.returncode != 0:
+            return f"SHOWS HERE TOO: {here and here.stdout}"
+    built = cargo("--no-run", "--test", file, machine=machine)
+    if built is None or built.returncode != 0:
+        return f"DOES NOT BUILD: {built and built.stdout}"
+    result = cargo("--test", file, "--", "--exact", test, machine=machine)
+    if result is None:
+        return "TIMED OUT"
+    return "SURVIVED" if result.returncode == 0 else "caught"
+
+
 def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--machine")
+    parser.add_argument("--fuzz", metavar="TARGET")
+    parser.add_argument("--plant", metavar="NAME")
+    arguments = parser.parse_args()
     bugs = tomllib.loads((HERE / "bugs.toml").read_text())["bug"]
-    names = [bug["name"] for bug in bugs]
-    wanted = [argument for argument in sys.argv[1:] if argument != "--plant"]
-    if len(set(names)) != len(names) or not set(wanted) <= set(names):
+    named = {bug["name"]: bug for bug in bugs}
+    wanted = arguments.names + [arguments.plant] * bool(arguments.plant)
+    if len(named) != len(bugs) or not set(wanted) <= set(named):
         sys.exit("a bug's name stands twice, or is unknown")
-    bugs = [bug for bug in bugs if not wanted or bug["name"] in wanted]
+    if arguments.fuzz:
+        found = [bug["name"] for bug in bugs if bug.get("fuzz") == arguments.fuzz]
+        print("\n".join(found))
+        sys.exit(not found)
     begun = time.monotonic()
     copy_tree()
-    if wanted != sys.argv[1:]:
-        planted = plant(bugs[0]["edits"])
+    if arguments.plant:
+        planted = plant(named[arguments.plant]["edits"])
         sys.exit(planted if isinstance(planted, str) else 0)
 
-    checks = sorted({tuple(bug["check"]) for bug in bugs})
-    for file, test in checks:
-        result = cargo("--test", file, "--", "--exact", test)
+    bugs = [bug for bug in bugs if "check" in bug and bug.get("machine") == arguments.machine]
+    bugs = [bug for bug in bugs if not wanted or bug["name"] in wanted]
+    for file, test in sorted({tuple(bug["check"]) for bug in bugs}):
+        result = cargo("--test", file, "--", "--exact", test, machine=arguments.machine)
         if result is None or result.returncode != 0 or passed(result) != 1:
             sys.exit(f"the tree as it is does not pass {file} {test}\n{result and result.stdout}")
 
     rows, failures = [], 0
     for bug in bugs:
-        file, test = bug["check"]
         before = plant(bug["edits"])
         if isinstance(before, str):
             outcome = f"NOT PLANTED: {before}"
         else:
             try:
-                built = cargo("--no-run", "--test", file)
-                if built is None or built.returncode != 0:
-                    outcome = f"DOES NOT BUILD: {built and built.stdout}"
-                else:
-                    result = cargo("--test", file, "--", "--exact", test)
-                    if result is None:
-                        outcome = "TIMED OUT"
-                    elif result.returncode == 0:
-                        outcome = "SURVIVED"
-                    else:
-                        outcome = "caught"
+                outcome = check(bug)
             finally:
                 for path, text in before.items():
                     path.write_text(text)
         failures += outcome != "caught"
-        rows.append((bug["name"], bug["like"], f"{file}: {test}", outcome))
+        rows.append((bug["name"], bug["like"], ": ".join(bug["check"]), outcome))
         print(f"{outcome}: {bug['name']}", file=sys.stderr, flush=True)
 
     print("| bug | like | check | |\n|---|---|---|---|")
     for row in rows:
         print("|", " | ".join(row), "|")
     print(f"{len(rows) - failures} of {len(rows)} planted bugs caught in {time.monotonic() - begun:.0f} s")
-    sys.exit(failures != 0)
+    sys.exit(failures != 0 or not rows)
 
 
 if __name__ == "__main__":
