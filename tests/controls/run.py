@@ -57,7 +57,7 @@ def pattern(text):
 
 def plant(edits):
     """Makes the edits. Returns the files as they were, or what went wrong."""
-    sources = sorted((TREE / "src").rglob("*.rs"))
+    sources = sorted(path for folder in ("src", "bindings/cli/src") for path in (TREE / folder).rglob("*.rs"))
     before, texts = {}, {path: path.read_text() for path in sources}
     for find, put in edits:
         places = [(path, m) for path in sources for m in pattern(find).finditer(texts[path])]

@@ -1,6 +1,7 @@
-"""Writes the vectors as seeds: python3 seeds.py FOLDER makes FOLDER/decide and FOLDER/config."""
+"""Writes the vectors as seeds: python3 seeds.py FOLDER makes FOLDER/decide, config and curl."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -25,9 +26,17 @@ def request(line):
     return "\xff".join("\xfe".join(group) for group in groups).encode("latin-1")
 
 
+def command(line):
+    """The request as a curl command."""
+    words = ["curl", "-X", line["method"], "http://localhost" + line["target"]]
+    for name, value in line["headers"]:
+        words += ["-H", f"{name}: {value}"]
+    return shlex.join(words).encode("latin-1")
+
+
 def main():
-    decide, config = (Path(sys.argv[1]) / name for name in ("decide", "config"))
-    for folder in (decide, config):
+    decide, config, curl = (Path(sys.argv[1]) / name for name in ("decide", "config", "curl"))
+    for folder in (decide, config, curl):
         folder.mkdir(parents=True, exist_ok=True)
     for path in sorted(VECTORS.glob("*.jsonl")):
         for number, text in enumerate(path.read_text().splitlines()):
@@ -36,9 +45,9 @@ def main():
             if isinstance(vector, dict) and "config" in vector:
                 (config / name).write_text(json.dumps(vector["config"]))
             if not path.stem.endswith("_errors"):
-                seed = request(vector)
-                if len(seed) <= 4096:
-                    (decide / name).write_bytes(seed)
+                for folder, seed in (decide, request(vector)), (curl, command(vector)):
+                    if len(seed) <= 4096:
+                        (folder / name).write_bytes(seed)
 
 
 main()
