@@ -23,7 +23,9 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(findings, model::findings::find(&config, &request));
     for language in [Language::En, Language::Zh] {
         let mut text = String::new();
-        explanation.write(language, &mut text).expect("a string takes all");
+        explanation
+            .write(language, &mut text)
+            .expect("a string takes all");
         assert!(text.contains(explanation.decision().reason().name()));
     }
 });
