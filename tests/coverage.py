@@ -1,7 +1,6 @@
 """Branches of src/ that no test takes: python3 coverage.py REPORT, a JSON report of cargo-llvm-cov.
 
-Fails where one is not among those with a reason below; with --controls, where none is: then tests
-were left out."""
+Fails where one is not among those with a reason below."""
 
 import json
 import sys
@@ -36,7 +35,7 @@ def main():
                     gaps += reason is None
                     print(f"{name}:{line}: never {side}: {text}  ({reason or 'NO REASON'})")
     print(f"{branches} branches outside {', '.join(sorted(ELSEWHERE))}, {gaps} not taken without a reason")
-    sys.exit((gaps == 0) if "--controls" in sys.argv else (gaps != 0 or branches == 0))
+    sys.exit(gaps != 0 or branches == 0)
 
 
 main()
