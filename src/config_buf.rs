@@ -19,7 +19,8 @@ use crate::{
     MAX_SOURCES,
 };
 
-/// A configuration that owns its bytes, in fixed buffers that are wiped on drop. Feature `serde`.
+/// A configuration that owns its bytes, in fixed buffers that are wiped on drop; moving it, out of
+/// the reader to begin with, can leave copies behind. Feature `serde`.
 ///
 /// Its fields are those of a `proxy` section: `auth_mode` (which must be there),
 /// `allow_lan_access`, `api_key`, and keygate's own `keys` (`[{"key": "...", "label": "..."}]`),
