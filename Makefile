@@ -30,6 +30,7 @@ lint: ## Formatting, clippy and the documentation's links
 test-rust: ## The core and the command line
 	.ci/packages curl bsdutils
 	$(CARGO) test --locked --workspace --all-features
+	$(CARGO) test --locked --release --all-features --test wiped
 
 .PHONY: lib
 lib: ## Build target/capi/libkeygate.a and libkeygate.so

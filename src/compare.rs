@@ -66,6 +66,12 @@ impl Secret {
     }
 }
 
+impl Default for Secret {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
 impl Drop for Secret {
     fn drop(&mut self) {
         self.bytes.zeroize();

@@ -10,10 +10,9 @@ use heapless::{String, Vec};
 use serde_core::de::{
     Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
-use zeroize::Zeroize;
 
 use crate::config::{AuthMode, Config, ConfigError, ConfigErrorKind, Exempt, Key, Source};
-use crate::policy::Policy;
+use crate::policy::{Policy, wipe, wipe_list};
 use crate::{
     MAX_EXEMPT, MAX_EXEMPT_LEN, MAX_KEY_LEN, MAX_KEYS, MAX_LABEL_LEN, MAX_SOURCE_NAME_LEN,
     MAX_SOURCES,
@@ -115,16 +114,31 @@ impl<'de> Deserialize<'de> for ExactConfigBuf {
     }
 }
 
+impl Drop for ConfigBuf {
+    /// Wipes all the room there is: what is not in use can hold a key that stood there before a
+    /// configuration was moved to the place.
+    fn drop(&mut self) {
+        self.api_key.get_or_insert_default();
+        let keys = self.keys.get_or_insert_default();
+        wipe_list(keys, |key| wipe(&mut key.label));
+        let sources = self.sources.get_or_insert_default();
+        wipe_list(sources, |source| wipe(&mut source.name));
+        wipe_list(self.exempt.get_or_insert_default(), wipe);
+    }
+}
+
 type Text<const N: usize> = Vec<u8, N, u16>;
 
+#[derive(Default)]
 struct SecretBuf(Text<MAX_KEY_LEN>);
 
 impl Drop for SecretBuf {
     fn drop(&mut self) {
-        self.0.as_mut_slice().zeroize();
+        wipe(&mut self.0);
     }
 }
 
+#[derive(Default)]
 struct KeyBuf {
     secret: SecretBuf,
     label: Text<MAX_LABEL_LEN>,
@@ -136,6 +150,7 @@ impl KeyBuf {
     }
 }
 
+#[derive(Default)]
 struct SourceBuf {
     name: Text<MAX_SOURCE_NAME_LEN>,
     bearer: bool,

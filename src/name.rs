@@ -1,5 +1,7 @@
 //! Header names, compared without regard to ASCII case.
 
+use zeroize::Zeroize;
+
 use crate::MAX_SOURCE_NAME_LEN;
 
 const WORD: usize = size_of::<u64>();
@@ -9,6 +11,7 @@ const WORD: usize = size_of::<u64>();
 /// `fold` has the case bit where the name has a letter and nothing elsewhere, so that a byte
 /// matches exactly the two cases of a letter, or itself. Any byte order will do for the words:
 /// both sides of a comparison have the same.
+#[derive(Default)]
 pub(crate) struct Name {
     len: u8,
     text: [u8; MAX_SOURCE_NAME_LEN],
@@ -36,6 +39,12 @@ impl Name {
             new.last = [*text, *fold];
         }
         Some(new)
+    }
+
+    pub(crate) fn wipe(&mut self) {
+        self.text.zeroize();
+        self.fold.zeroize();
+        self.last.zeroize();
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use heapless::Vec;
+use heapless::{LenType, Vec};
+use zeroize::Zeroize;
 
 use crate::compare::Secret;
 use crate::config::{
@@ -24,6 +25,7 @@ const DEFAULT_EXEMPT: &str = "/healthz";
 /// More than the longest name.
 const LENGTHS: usize = 64;
 
+#[derive(Default)]
 pub(crate) struct StoredKey {
     pub(crate) secret: Secret,
     label: Vec<u8, MAX_LABEL_LEN, u8>,
@@ -254,6 +256,30 @@ impl Policy {
     pub(crate) fn find_key(&self, credential: &[u8]) -> Option<u8> {
         crate::compare::find(self.keys.iter().map(|key| &key.secret), credential)
     }
+}
+
+impl Drop for Policy {
+    /// Wipes all the room there is: what is not in use can hold a key that stood there before a
+    /// policy was moved to the place.
+    fn drop(&mut self) {
+        wipe_list(&mut self.keys, |key| wipe(&mut key.label));
+        wipe_list(&mut self.sources, Name::wipe);
+        wipe_list(&mut self.exempt, wipe);
+    }
+}
+
+/// Has `wipe` look at as many items as the list has room for.
+pub(crate) fn wipe_list<T: Default, L: LenType, const N: usize>(
+    list: &mut Vec<T, N, L>,
+    wipe: fn(&mut T),
+) {
+    while list.push(T::default()).is_ok() {}
+    list.iter_mut().for_each(wipe);
+}
+
+pub(crate) fn wipe<L: LenType, const N: usize>(text: &mut Vec<u8, N, L>) {
+    while text.push(0).is_ok() {}
+    text.as_mut_slice().zeroize();
 }
 
 impl fmt::Debug for Policy {
