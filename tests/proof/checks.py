@@ -25,8 +25,15 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Plain:
+    """Symbolic bytes of 0x21 to 0x7E: any others would branch the paths at each."""
+
+    count: int
+
+
+@dataclass(frozen=True)
 class Shape:
-    """A set of lengths. A text is bytes, a number of symbolic bytes, or a tuple of both."""
+    """A set of lengths. A text is bytes, a number of symbolic bytes, `Plain`, or a tuple of these."""
 
     name: str
     method: object
@@ -54,7 +61,8 @@ SHAPES = (
     Shape("x-api-key", 3, 1, ((X_API_KEY, 3),), modes=STRICT, fast=True),
     Shape("x-api-key, a longer value", 3, 1, ((X_API_KEY, 5),), modes=STRICT),
     Shape("x-goog-api-key", 3, 1, ((X_GOOG_API_KEY, 4),), modes=STRICT),
-    Shape("authorization", 3, 1, ((AUTHORIZATION, 9),), modes=STRICT),
+    Shape("authorization, 4 bytes", 3, 1, ((AUTHORIZATION, 4),), modes=STRICT),
+    Shape("authorization, Bearer or not", 3, 1, ((AUTHORIZATION, (Plain(6), 1, Plain(2))),), modes=STRICT),
     Shape("authorization, Bearer and 2 bytes", 3, 1, ((AUTHORIZATION, (b"Bearer ", 2)),), modes=STRICT, fast=True),
     Shape("authorization, Bearer and 4 bytes", 3, 1, ((AUTHORIZATION, (b"Bearer ", 4)),), modes=STRICT),
     Shape("authorization, Bearer twice", 3, 1, ((b"Authorization", (b" Bearer Bearer", 2)),), modes=STRICT, fast=True),
@@ -92,13 +100,15 @@ def little(value):
     return [value[at + 7 : at] for at in range(0, value.length, 8)]
 
 
-def text(name, shape):
-    """The bytes of a text of a shape."""
+def text(name, shape, state=None):
+    """The bytes of a text of a shape. Where some are `Plain`, the state learns it."""
     parts = shape if isinstance(shape, tuple) else (shape,)
     bytes_ = []
     for part in parts:
         if isinstance(part, bytes):
             bytes_ += [BVV(byte, 8) for byte in part]
+        elif isinstance(part, Plain):
+            bytes_ += [plain_byte(state, f"{name}_{len(bytes_) + at}") for at in range(part.count)]
         else:
             bytes_ += [BVS(f"{name}_{len(bytes_) + at}", 8) for at in range(part)]
     return bytes_
@@ -332,7 +342,8 @@ def whole(path, number):
     policy = symbolic_policy(state, machine, where, keys, selected, shape.modes)
     method, target = text("method", shape.method), text("target", shape.target)
     headers = [
-        (text(f"name{index}", name), text(f"value{index}", value)) for index, (name, value) in enumerate(shape.headers)
+        (text(f"name{index}", name), text(f"value{index}", value, state))
+        for index, (name, value) in enumerate(shape.headers)
     ]
     sound_bytes(state, keys, max((len(value) for _, value in headers), default=0))
     before = state.solver.constraints
