@@ -43,6 +43,10 @@ fn near_misses_that_are_long_before_they_are_short() {
         (&full, format!("{full}/x"), false),
         (&full, format!("{full}f"), false),
         (&full, format!("{full}/"), true),
+        // What does not fit stays too long, whatever follows it.
+        ("/healthz", format!("/{long};x/healthz"), false),
+        (&full, format!("{full}ff;x"), false),
+        (&full, format!("{full}ff"), false),
     ] {
         assert_eq!(is_near(exempt, &target), near, "{target}");
     }
@@ -225,6 +229,8 @@ fn a_value_would_match_mended_where_quotes_and_bearer_are_all_that_is_wrong() {
     for (name, value, mended) in [
         ("authorization", "Bearersk-a", true),
         ("authorization", "bearer sk-a", true),
+        ("authorization", "Bearer  sk-a", true),
+        ("x-api-key", "\"sk-a\"", true),
         ("authorization", "Bearer \"sk-a\"", true),
         ("authorization", "Bearer Bearer 'sk-a'", true),
         ("x-api-key", "Bearer sk-a", true),
@@ -309,4 +315,62 @@ fn errors_of_json_name_the_field_and_what_it_must_be() {
         error.to_string().contains("expected the name of a field"),
         "{error}"
     );
+}
+
+/// That the credential equals no key is said where nothing else is wrong with it; what is to be
+/// done besides begins with "or" where the request could pass without a key.
+#[test]
+fn the_advice_depends_on_what_was_found() {
+    let strict = Policy::new(&Config::new(AuthMode::Strict).api_key("sk-abcdefghijkl"));
+    let health = Policy::new(&Config::new(AuthMode::AllExceptHealth).api_key("sk-abcdefghijkl"));
+    let (strict, health) = (strict.expect("a policy"), health.expect("a policy"));
+    let text = |policy: &Policy, method, target, header| {
+        policy.explain(method, target, [header]).to_string()
+    };
+    for (name, value) in [
+        ("authorization", "Basic eDp5"),
+        ("x-api-key", "YOUR_API_KEY"),
+        ("x-api-key", "sk-abcdefghij"),
+        ("authorization", "Bearerx"),
+        ("authorization", "bearer x"),
+        ("authorization", "Bearer  x"),
+        ("authorization", "Bearer Bearer x"),
+        ("x-api-key", "Bearer x"),
+        ("x-api-key", "\"x\""),
+    ] {
+        let text = text(&strict, "GET", "/v1", (name, value));
+        assert!(!text.contains("well formed"), "{text}");
+    }
+    for (policy, method, target, or) in [
+        (&strict, "GET", "/v1", false),
+        (&strict, "GET", "/healthz", true),
+        (&health, "GET", "/healthz/", true),
+        (&health, "options", "/v1", true),
+    ] {
+        let text = text(policy, method, target, ("x-api-key", "sk-other"));
+        assert!(text.contains("well formed"), "{text}");
+        assert_eq!(text.contains("or compare the key"), or, "{text}");
+    }
+}
+
+#[test]
+fn findings_are_a_set() {
+    let policy = Policy::new(&Config::new(AuthMode::Strict).api_key("k")).expect("a policy");
+    let none = policy
+        .explain("GET", "/v1", [("x-api-key", "k")])
+        .findings();
+    assert!(none.is_empty());
+    assert_eq!((none.bits(), format!("{none:?}").as_str()), (0, "{}"));
+    let some = policy
+        .explain("options", "/v1?key=k", [("a", "b")])
+        .findings();
+    assert!(!some.is_empty());
+    let found = [Finding::KeyInQuery, Finding::OptionsCase];
+    assert!(some.iter().eq(found));
+    assert_eq!(some.bits(), 1 << 14 | 1 << 18);
+    assert_eq!(format!("{some:?}"), "{KeyInQuery, OptionsCase}");
+    for finding in Finding::ALL {
+        assert_eq!(finding.to_string(), finding.name());
+        assert_eq!(some.contains(finding), found.contains(&finding));
+    }
 }

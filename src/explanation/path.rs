@@ -34,7 +34,6 @@ struct Builder {
     /// How many segments follow `path` that did not fit: `..` takes them off first.
     beyond: usize,
     segment: Vec<u8, MAX_EXEMPT_LEN, u8>,
-    segment_too_long: bool,
     in_parameters: bool,
 }
 
@@ -42,7 +41,8 @@ impl Builder {
     fn push(&mut self, byte: u8) {
         self.in_parameters |= byte == b';';
         if !self.in_parameters {
-            self.segment_too_long |= self.segment.push(byte).is_err();
+            // A segment that is cut has as many bytes as a path, and does not fit into one.
+            let _ = self.segment.push(byte);
         }
     }
 
@@ -56,8 +56,7 @@ impl Builder {
             }
             segment => {
                 let whole = self.path.len();
-                if self.segment_too_long
-                    || self.beyond > 0
+                if self.beyond > 0
                     || self.path.push(b'/').is_err()
                     || self.path.extend_from_slice(segment).is_err()
                 {
@@ -67,7 +66,6 @@ impl Builder {
             }
         }
         self.segment.clear();
-        self.segment_too_long = false;
         self.in_parameters = false;
     }
 }
