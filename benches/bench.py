@@ -133,6 +133,13 @@ def measure(result, names):
     return measured
 
 
+def locked():
+    """How many instructions of the C library make other processors wait."""
+    code = run(["objdump", "--disassemble", "--no-show-raw-insn", str(ROOT / "target/capi/libkeygate.so")])
+    counter = subprocess.run([ROOT / "tests/c/locked"], input=code, stdout=subprocess.PIPE, check=True, text=True)
+    return int(counter.stdout)
+
+
 def goals(measured):
     """What was to be reached, the figure, the most that it may be, and what is left to say."""
     notes = json.loads((HERE / "notes.json").read_text())
@@ -168,6 +175,7 @@ def goals(measured):
             ("go_echo", "Go `DecideRequest` to echo's KeyAuth", decide / seconds["EchoKeyAuth"], 1),
             ("go_fiber", "Go `DecideRequest` to fiber's keyauth", decide / fiber, 1),
         ]
+    rows.append(("swap", "instructions that lock, in all of the C library: a swapped policy is read by one load", locked(), 0))
     for host, contents in measured["hosts"].items():
         for content, gates in contents.items():
             none = gates["no gate"]
