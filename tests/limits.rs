@@ -281,6 +281,7 @@ fn errors_of_json_name_the_field_and_what_it_must_be() {
     for (rest, said) in [
         (r#""api_key":1"#.to_owned(), "api_key: must be a string"),
         (r#""keys":[{"key":true}]"#.to_owned(), "must be a string"),
+        (r#""api_key":null"#.to_owned(), "api_key: must be a string"),
         (
             format!(r#""api_key":"{long}""#),
             "api_key: a key is longer than 256 bytes",
@@ -308,7 +309,11 @@ fn errors_of_json_name_the_field_and_what_it_must_be() {
     let file = format!(r#"{{"proxy":{section}}}"#);
     assert!(serde_json::from_str::<ExactConfigBuf>(section).is_ok());
     assert!(serde_json::from_str::<ExactConfigBuf>(&file).is_err());
-    // Not from JSON, where every name is a string.
+    // Not from JSON, which has neither bytes nor names that are numbers.
+    let bytes = [("api_key", b"k".as_slice())].into_iter();
+    let error = ConfigBuf::deserialize(MapDeserializer::<_, Error>::new(bytes));
+    let error = error.expect_err("refused").to_string();
+    assert_eq!(error, "api_key: must be a string");
     let numbers = MapDeserializer::<_, Error>::new([(1, 2)].into_iter());
     let error = ConfigBuf::deserialize(numbers).expect_err("refused");
     assert!(

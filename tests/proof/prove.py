@@ -18,7 +18,8 @@ def run(task):
 
 def prove(path, tasks):
     work = [(path, check.__name__, arguments) for check, arguments in tasks]
-    with multiprocessing.Pool(os.cpu_count()) as pool:
+    # A process keeps what it has learnt: new ones now and then keep the memory within bounds.
+    with multiprocessing.Pool(os.cpu_count(), maxtasksperchild=8) as pool:
         for result in pool.imap_unordered(run, work):
             verdict = "refuted" if result.refuted else "proved"
             print(f"{result.name:<48} {result.paths:>6} {result.seconds:>8.1f}  {verdict}", flush=True)
