@@ -81,6 +81,24 @@ fn the_exempt_path_that_is_meant_is_named() {
 }
 
 #[test]
+fn a_push_tells_whether_the_next_can_matter() {
+    let policy = Policy::new(&Config::new(AuthMode::Strict).api_key("k")).expect("a policy");
+    let mut evaluation = policy.evaluate("GET", "/");
+    for (name, more) in [
+        ("accept", true),
+        ("x-goog-api-key", true),
+        ("x-api-key", true),
+        ("authorization", false),
+        ("authorization", false),
+        ("accept", false),
+    ] {
+        assert_eq!(evaluation.push(name, "k"), more, "{name}");
+    }
+    assert_eq!(evaluation.finish().header_index(), Some(3));
+    assert!(!policy.evaluate("OPTIONS", "/").push("accept", "k"));
+}
+
+#[test]
 fn the_word_bearer_alone_is_told_from_a_wrong_key() {
     let policy = Policy::new(&Config::new(AuthMode::Strict).api_key("k")).expect("a policy");
     for (value, alone) in [
