@@ -174,6 +174,10 @@ exhaustive: ## Every case of a small world, over a billion of them, against the 
 controls: ## Plant bugs shaped like public ones; each must be caught (BUGS: these only)
 	tests/controls/run.py $(BUGS)
 
+.PHONY: hosts-controls
+hosts-controls: ## Plant faults in the hosts and the core; the hosts' tests must notice (FAULTS: these only)
+	tests/hosts/controls.py $(FAULTS)
+
 .PHONY: fuzz
 fuzz: ## Fuzz the core and the C interface, TIME (60) seconds each target; CONTROLS=1: find planted bugs
 	CONTROLS=$(CONTROLS) tests/fuzz/run $(or $(TIME),60)
@@ -192,7 +196,7 @@ coverage: $(TOOLS)/bin/cargo-llvm-cov $(LLVM)/llvm-22/bin/llvm-cov ## Branches o
 	python3 tests/coverage.py target/coverage.json
 
 .PHONY: assurance
-assurance: exhaustive controls coverage mutants fuzz prove constant-time firmware firmware-controls test-cross ## All heavy checks
+assurance: exhaustive controls hosts-controls coverage mutants fuzz prove constant-time firmware firmware-controls test-cross ## All heavy checks
 	$(MAKE) fuzz prove constant-time test-cross CONTROLS=1
 
 GUNGRAUN_VERSION := 0.20.0

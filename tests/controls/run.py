@@ -30,18 +30,18 @@ ENVIRONMENT = os.environ | {
 }
 
 
-def copy_tree():
+def copy_tree(tree):
     """The files that git knows or would add; unchanged ones keep their time, for cargo."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, check=True, capture_output=True,
     ).stdout.decode()
     wanted = {name for name in listed.split("\0") if name and (ROOT / name).is_file()}
-    for path in TREE.rglob("*"):
-        if path.is_file() and str(path.relative_to(TREE)) not in wanted:
+    for path in tree.rglob("*"):
+        if path.is_file() and str(path.relative_to(tree)) not in wanted:
             path.unlink()
     for name in wanted:
-        to, data = TREE / name, (ROOT / name).read_bytes()
+        to, data = tree / name, (ROOT / name).read_bytes()
         if not to.is_file() or to.read_bytes() != data:
             to.parent.mkdir(parents=True, exist_ok=True)
             to.write_bytes(data)
@@ -55,9 +55,12 @@ def pattern(text):
     return re.compile("".join(re.escape(t) + g for t, g in zip(tokens, gaps + [""])))
 
 
-def plant(edits):
+def sources():
+    return sorted(path for folder in ("src", "bindings/cli/src") for path in (TREE / folder).rglob("*.rs"))
+
+
+def plant(edits, sources):
     """Makes the edits. Returns the files as they were, or what went wrong."""
-    sources = sorted(path for folder in ("src", "bindings/cli/src") for path in (TREE / folder).rglob("*.rs"))
     before, texts = {}, {path: path.read_text() for path in sources}
     for find, put in edits:
         places = [(path, m) for path in sources for m in pattern(find).finditer(texts[path])]
@@ -126,9 +129,9 @@ def main():
         print("\n".join(found))
         sys.exit(not found)
     begun = time.monotonic()
-    copy_tree()
+    copy_tree(TREE)
     if arguments.plant:
-        planted = plant(named[arguments.plant]["edits"])
+        planted = plant(named[arguments.plant]["edits"], sources())
         sys.exit(planted if isinstance(planted, str) else 0)
 
     bugs = [bug for bug in bugs if "check" in bug and bug.get("machine") == arguments.machine]
@@ -140,7 +143,7 @@ def main():
 
     rows, failures = [], 0
     for bug in bugs:
-        before = plant(bug["edits"])
+        before = plant(bug["edits"], sources())
         if isinstance(before, str):
             outcome = f"NOT PLANTED: {before}"
         else:
