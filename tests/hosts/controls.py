@@ -60,7 +60,7 @@ def build(checks):
     for host in sorted({host for host, _, _ in checks}):
         made = run("make", host, folder=TREE)
         if made.returncode != 0:
-            return f"DOES NOT BUILD: {made.stdout}"
+            return f"DOES NOT BUILD\n{made.stdout}"
     return None
 
 
@@ -79,7 +79,7 @@ def check(host, where, what):
         passed, failed = (len(re.findall(rf"(?m)^--- {word}: ", result.stdout)) for word in ("PASS", "FAIL"))
     ended_well = result.returncode == (1 if failed else 0) and passed + failed > 0
     if not ended_well or any(text in result.stdout for text in NOT_RUNNING):
-        return f"ENDED WITH {result.returncode}: {result.stdout}"
+        return f"ENDED WITH {result.returncode}\n{result.stdout}"
     return passed, failed
 
 
