@@ -65,7 +65,7 @@ def build(checks):
 
 
 def check(host, where, what):
-    """Runs the tests. Returns the number of passed and of failed ones, or how else they ended."""
+    """Runs the tests. Returns how many passed, how many failed and the output, or how else they ended."""
     if where.endswith(".py"):
         requirements = "requirements-sdk.txt" if where in SDK else "requirements.txt"
         result = run("./run.sh", requirements, where, "-k", what, folder=TREE / "tests/hosts", KEYGATE_HOSTS=host)
@@ -80,7 +80,7 @@ def check(host, where, what):
     ended_well = result.returncode == (1 if failed else 0) and passed + failed > 0
     if not ended_well or any(text in result.stdout for text in NOT_RUNNING):
         return f"ENDED WITH {result.returncode}\n{result.stdout}"
-    return passed, failed
+    return passed, failed, result.stdout
 
 
 def outcome(fault):
@@ -92,7 +92,7 @@ def outcome(fault):
     for one in fault["checks"]:
         result = check(*one)
         if isinstance(result, tuple):
-            passed, failed = result
+            passed, failed, _ = result
             result = f"caught: {failed} of {passed + failed}" if failed else "SURVIVED"
         texts.append(result)
     return texts
@@ -115,7 +115,7 @@ def main():
     for one in checks:
         result = check(*one)
         if isinstance(result, str) or result[1]:
-            sys.exit(f"the tree as it is does not pass {' '.join(one)}: {result}")
+            sys.exit(f"the tree as it is does not pass {' '.join(one)}: {result if isinstance(result, str) else result[2]}")
 
     rows, survived = [], 0
     for fault in faults:
