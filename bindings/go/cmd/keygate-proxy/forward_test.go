@@ -424,6 +424,15 @@ func TestConfigChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// Whole at once: a file that is written in place is empty for a moment, and may be read then.
+	replace := func(content string) {
+		if err := os.WriteFile(proxy.Config+".new", []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(proxy.Config+".new", proxy.Config); err != nil {
+			t.Fatal(err)
+		}
+	}
 	wait := func(from int, is func(host.Record) bool) host.Record {
 		t.Helper()
 		record, err := proxy.Wait(from, is)
@@ -435,12 +444,7 @@ func TestConfigChanges(t *testing.T) {
 	expect("at the start", first, second)
 
 	mark := proxy.Mark()
-	if err := os.WriteFile(proxy.Config+".new", []byte(strict(second)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(proxy.Config+".new", proxy.Config); err != nil {
-		t.Fatal(err)
-	}
+	replace(strict(second))
 	wait(mark, inForce)
 	expect("renamed", second, first)
 
@@ -450,7 +454,7 @@ func TestConfigChanges(t *testing.T) {
 		"long": strings.Repeat(" ", maxConfig+1),
 	} {
 		mark := proxy.Mark()
-		write(bad)
+		replace(bad)
 		if record := wait(mark, refused); record["level"] != "ERROR" || record["error"] == "" {
 			t.Errorf("%s: %v", what, record)
 		}
