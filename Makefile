@@ -18,7 +18,7 @@ demo: ## Explain the requests that people get a 401 for
 	@PATH="$(CURDIR)/target/debug:$$PATH" bindings/cli/demo
 
 .PHONY: test
-test: lint test-rust test-capi test-go test-nginx test-sdk constant-time prove-fast ## All tests
+test: lint test-rust test-capi test-go test-nginx test-sdk constant-time prove-fast bench-counts ## All tests
 
 .PHONY: lint
 lint: ## Formatting, clippy and the documentation's links

@@ -18,6 +18,7 @@ HERE = pathlib.Path(__file__).parent
 BASELINES = HERE / "baselines.json"
 # In either direction: a baseline that is too high guards nothing.
 TOLERANCE = 0.02
+SLACK = 8  # instructions: a C library picks its memcmp by the processor
 # The cases of a group differ in what is secret and in nothing else.
 SAME = {
     "the bytes and the length of a key": [
@@ -69,7 +70,7 @@ def check(counts, baselines):
             new, old = cases.get(case), expected.get(case)
             if new is None or old is None:
                 yield f"{function} {case}: {new} instructions, baseline {old}"
-            elif abs(new - old) > old * TOLERANCE:
+            elif abs(new - old) > old * TOLERANCE + SLACK:
                 change = (new - old) / old
                 yield f"{function} {case}: {new} instructions, baseline {old} ({change:+.1%})"
         for what, group in SAME.items():
@@ -109,7 +110,7 @@ def main():
     if baselines is record:
         BASELINES.write_text(json.dumps(record, indent=2) + "\n")
     checked = sum(map(len, counts.values()))
-    print(f"{checked} counts within {TOLERANCE:.0%}; nothing secret changes one")
+    print(f"{checked} counts within {TOLERANCE:.0%} and {SLACK}; nothing secret changes one")
     return 0
 
 
