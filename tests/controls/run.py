@@ -9,6 +9,7 @@ bugs and --plant NAME only plants one.
 Fails where a bug does not apply, does not build or survives."""
 
 import argparse
+import contextlib
 import os
 import re
 import shutil
@@ -75,6 +76,20 @@ def plant(edits, sources):
     return before
 
 
+@contextlib.contextmanager
+def planted(edits, sources):
+    """With the edits made, and unmade at the end. What it gives is None, or why they could not be made."""
+    before = plant(edits, sources)
+    if isinstance(before, str):
+        yield f"NOT PLANTED: {before}"
+        return
+    try:
+        yield None
+    finally:
+        for path, text in before.items():
+            path.write_text(text)
+
+
 def cargo(*arguments, machine=None):
     command = ["cargo", "test", "--quiet", "--locked", "--package", "keygate", "--all-features"]
     build = BUILD
@@ -131,8 +146,8 @@ def main():
     begun = time.monotonic()
     copy_tree(TREE)
     if arguments.plant:
-        planted = plant(named[arguments.plant]["edits"], sources())
-        sys.exit(planted if isinstance(planted, str) else 0)
+        before = plant(named[arguments.plant]["edits"], sources())
+        sys.exit(before if isinstance(before, str) else 0)
 
     bugs = [bug for bug in bugs if "check" in bug and bug.get("machine") == arguments.machine]
     bugs = [bug for bug in bugs if not wanted or bug["name"] in wanted]
@@ -143,15 +158,8 @@ def main():
 
     rows, failures = [], 0
     for bug in bugs:
-        before = plant(bug["edits"], sources())
-        if isinstance(before, str):
-            outcome = f"NOT PLANTED: {before}"
-        else:
-            try:
-                outcome = check(bug)
-            finally:
-                for path, text in before.items():
-                    path.write_text(text)
+        with planted(bug["edits"], sources()) as problem:
+            outcome = problem or check(bug)
         failures += outcome != "caught"
         rows.append((bug["name"], bug["like"], ": ".join(bug["check"]), outcome))
         print(f"{outcome}: {bug['name']}", file=sys.stderr, flush=True)

@@ -20,7 +20,7 @@ FOLDER = ROOT / "target/hosts-controls"
 TREE = FOLDER / "tree"
 
 sys.path.insert(0, str(ROOT / "tests/controls"))
-from run import copy_tree, plant  # noqa: E402
+from run import copy_tree, planted  # noqa: E402
 
 SDK = ("test_sdk.py", "test_document.py")
 # The copy has a target folder of its own.
@@ -119,15 +119,8 @@ def main():
 
     rows, survived = [], 0
     for fault in faults:
-        before = plant(fault["edits"], sources())
-        if isinstance(before, str):
-            texts = [f"NOT PLANTED: {before}"] * len(fault["checks"])
-        else:
-            try:
-                texts = outcome(fault)
-            finally:
-                for path, text in before.items():
-                    path.write_text(text)
+        with planted(fault["edits"], sources()) as problem:
+            texts = [problem] * len(fault["checks"]) if problem else outcome(fault)
         survived += not all(text.startswith("caught") for text in texts)
         for (host, where, what), text in zip(fault["checks"], texts, strict=True):
             rows.append((fault["name"], fault.get("like", "-"), host, f"{where}: {what}", text))
