@@ -170,8 +170,47 @@ pub const KEYGATE_FINDING_HEALTH_NEAR_MISS: u32 = 0x20000;
 /// OPTIONS in another case.
 pub const KEYGATE_FINDING_OPTIONS_CASE: u32 = 0x40000;
 
+// The core has the same numbers.
 const _: () = {
-    let bits = [
+    let statuses: [keygate_status; ConfigErrorKind::ALL.len()] = [
+        KEYGATE_ERR_API_KEY_AND_KEYS,
+        KEYGATE_ERR_TOO_MANY_KEYS,
+        KEYGATE_ERR_KEY_EMPTY,
+        KEYGATE_ERR_KEY_TOO_LONG,
+        KEYGATE_ERR_KEY_BYTE,
+        KEYGATE_ERR_KEY_EDGE,
+        KEYGATE_ERR_LABEL_TOO_LONG,
+        KEYGATE_ERR_TOO_MANY_SOURCES,
+        KEYGATE_ERR_SOURCE_TOO_LONG,
+        KEYGATE_ERR_SOURCE_NOT_TOKEN,
+        KEYGATE_ERR_SOURCE_TWICE,
+        KEYGATE_ERR_TOO_MANY_EXEMPT,
+        KEYGATE_ERR_EXEMPT_TOO_LONG,
+        KEYGATE_ERR_EXEMPT_NO_SLASH,
+        KEYGATE_ERR_EXEMPT_NOT_PATH,
+    ];
+    let mut row = statuses.len();
+    while let Some(previous) = row.checked_sub(1) {
+        row = previous;
+        assert!(statuses[row] == ConfigErrorKind::ALL[row].code());
+    }
+    let reasons: [keygate_reason; Reason::ALL.len()] = [
+        KEYGATE_REASON_AUTH_OFF,
+        KEYGATE_REASON_PREFLIGHT,
+        KEYGATE_REASON_HEALTH,
+        KEYGATE_REASON_KEY_MATCHED,
+        KEYGATE_REASON_NO_KEY_CONFIGURED,
+        KEYGATE_REASON_CREDENTIAL_MISSING,
+        KEYGATE_REASON_CREDENTIAL_UNUSABLE,
+        KEYGATE_REASON_KEY_MISMATCH,
+        KEYGATE_REASON_INVALID_CALL,
+    ];
+    let mut row = reasons.len();
+    while let Some(previous) = row.checked_sub(1) {
+        row = previous;
+        assert!(reasons[row] == Reason::ALL[row].code());
+    }
+    let findings: [u32; Finding::ALL.len()] = [
         KEYGATE_FINDING_AUTO_RESOLVED,
         KEYGATE_FINDING_NO_KEY_CONFIGURED,
         KEYGATE_FINDING_SHADOWED_MATCH,
@@ -192,11 +231,10 @@ const _: () = {
         KEYGATE_FINDING_HEALTH_NEAR_MISS,
         KEYGATE_FINDING_OPTIONS_CASE,
     ];
-    assert!(bits.len() == Finding::ALL.len());
-    let mut row = 0;
-    while row < bits.len() {
-        assert!(bits[row] == Finding::ALL[row].bit());
-        row += 1;
+    let mut row = findings.len();
+    while let Some(previous) = row.checked_sub(1) {
+        row = previous;
+        assert!(findings[row] == Finding::ALL[row].bit());
     }
 };
 
