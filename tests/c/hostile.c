@@ -3,6 +3,8 @@
  *   hostile [CALLS [SEED]]    how many random calls to make, 1000000 unless told */
 #include <keygate.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
 #include <valgrind/memcheck.h>
 
 #include "guard.h"
@@ -145,6 +147,8 @@ static void lengths(void) {
     header.value.len = 1;
     header.name.len = bad[i];
     invalid(&policy, &request);
+    header.value = NONE; /* NULL has the bits of a bad length */
+    invalid(&policy, &request);
     CHECK(keygate_policy_carries_credential(&policy, header.name));
     request = right_request(&header);
     keygate_evaluation_begin(&evaluation, sizeof evaluation, &policy, request.method, request.target);
@@ -169,6 +173,12 @@ static void lengths(void) {
   keygate_request request = right_request(&header);
   header.value = (keygate_str){ADDRESS(UINTPTR_MAX - 3), 8};
   invalid(&policy, &request);
+  header.value = (keygate_str){ADDRESS(UINTPTR_MAX - 7), 8};
+  invalid(&policy, &request);
+  /* The last place that could be, of a value that is not read. */
+  header = (keygate_header){STR("x-other"), {ADDRESS(UINTPTR_MAX - 8), 8}};
+  keygate_decision last = stale();
+  CHECK(!keygate_decide(&policy, &request, &last) && last.reason == KEYGATE_REASON_CREDENTIAL_MISSING);
   static const size_t counts[] = {SIZE_MAX,
                                   SIZE_MAX / sizeof header + 1,
                                   SIZE_MAX / sizeof header + 2,
@@ -290,6 +300,9 @@ static void sizes(void) {
 
   /* Of a decision no more is written than its size says. */
   keygate_request request = right_request(&header);
+  out = stale();
+  out.size -= 1;
+  CHECK(!keygate_decide(&policy, NULL, &out) && out.reason == KEYGATE_REASON_INVALID_CALL);
   for (size_t size = 0; size < sizeof out; size++) {
     unsigned char *at = guarded((size + 7) / 8 * 8 + (size == 0 ? 8 : 0), 1);
     size_t room = (size + 7) / 8 * 8 + (size == 0 ? 8 : 0);
@@ -316,6 +329,11 @@ static void sizes(void) {
     keygate_policy *small = guarded(size, 1);
     CHECK(keygate_policy_init(small, size, &config) == KEYGATE_ERR_SIZE);
     release(small, size);
+  }
+  for (size_t size = 0; size < sizeof size; size++) {
+    config = fresh_config();
+    keygate_config_init(&config, size);
+    CHECK(config.api_key.ptr == key.ptr && config.size == sizeof config);
   }
   for (size_t size = 0; size < sizeof(keygate_evaluation); size += 8) {
     keygate_evaluation evaluation;
@@ -366,6 +384,13 @@ static void unknown_numbers(void) {
   CHECK(keygate_mode_parse(STR("Strict"), &mode) == KEYGATE_ERR_MODE && mode == KEYGATE_MODE_STRICT);
   CHECK(keygate_mode_parse(NONE, &mode) == KEYGATE_ERR_MODE);
 
+  CHECK(strstr(keygate_status_text(KEYGATE_ERR_KEY_EMPTY), "empty") != NULL);
+  for (keygate_status a = -40; a < 1; a++) {
+    for (keygate_status b = a + 1; b < 2; b++) {
+      const char *text = keygate_status_text(a);
+      CHECK(strcmp(text, "unknown status") == 0 || strcmp(text, keygate_status_text(b)) != 0);
+    }
+  }
   /* Total: every number has a text, and each constant its own. */
   for (int number = -300; number < 300; number++) {
     CHECK(*keygate_reason_text(number) && *keygate_reason_name(number) && *keygate_status_text(number));
@@ -488,25 +513,30 @@ static void overlaps(void) {
     CHECK(memcmp(&policy, &before, sizeof policy) == 0);
   }
   for (size_t at = 0; at < sizeof policy; at += 7) {
+    CHECK(keygate_explain(&policy, &request, (char *)&policy + at, 0) > 0);
     CHECK(keygate_explain(&policy, &request, (char *)&policy + at, 64) == 0);
     CHECK(memcmp(&policy, &before, sizeof policy) == 0);
   }
   /* A decision with the size field of a decision, inside the policy's label. */
   keygate_config config = fresh_config();
   char label[32] = {0};
-  size_t size = sizeof(keygate_decision);
-  memcpy(label, &size, sizeof size);
   keygate_key labelled = {key, {label, sizeof label}};
   config.api_key = NONE;
   config.keys = &labelled;
   config.key_count = 1;
   CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_OK);
-  VALGRIND_MAKE_MEM_DEFINED(&policy, sizeof policy);
-  keygate_policy labelled_before = policy;
   keygate_str inside = keygate_policy_key_label(&policy, 0);
   uintptr_t aligned = ((uintptr_t)inside.ptr + 7) / 8 * 8;
-  keygate_decide(&policy, &request, (keygate_decision *)aligned);
-  CHECK(memcmp(&policy, &labelled_before, sizeof policy) == 0);
+  keygate_policy labelled_before;
+  for (size_t size = sizeof(keygate_decision) - 1; size <= sizeof(keygate_decision); size++) {
+    memcpy(label + (aligned - (uintptr_t)inside.ptr), &size, sizeof size);
+    CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_OK);
+    VALGRIND_MAKE_MEM_DEFINED(&policy, sizeof policy);
+    labelled_before = policy;
+    CHECK(*(size_t *)aligned == size);
+    CHECK(!keygate_decide(&policy, &request, (keygate_decision *)aligned));
+    CHECK(memcmp(&policy, &labelled_before, sizeof policy) == 0);
+  }
 
   /* Over the request and over its headers: deny. */
   _Alignas(16) unsigned char memory[256];
@@ -529,6 +559,19 @@ static void overlaps(void) {
     apart = at + sizeof *out <= 96 || at >= 96 + 2 * sizeof *list;
     CHECK(keygate_decide(&policy, &outer, out) == apart);
     CHECK(out->verdict == apart);
+    /* And where the decision is an older one, which ends 8 bytes before. */
+    memset(memory, 0, sizeof memory);
+    list[0] = list[1] = header;
+    out->size = sizeof *out - 8;
+    apart = at + out->size <= 96 || at >= 96 + 2 * sizeof *list;
+    CHECK(keygate_decide(&policy, &outer, out) == apart);
+    CHECK(out->verdict == apart);
+    /* No header overlaps nothing, wherever it would stand. */
+    outer.header_count = 0;
+    keygate_decision older = stale();
+    older.size -= 8;
+    outer.headers = (keygate_header *)((char *)&older + 8);
+    CHECK(!keygate_decide(&policy, &outer, &older) && older.reason == KEYGATE_REASON_CREDENTIAL_MISSING);
   }
   /* Over the evaluation, and over the evaluation's policy. */
   for (size_t at = 0; at + sizeof(keygate_decision) <= sizeof(keygate_evaluation); at += 8) {
@@ -624,6 +667,49 @@ static void large(void) {
     bool allow = keygate_decide(&policy, &request, &out);
     CHECK(allow == (i < 8) && out.key == (i < 8 ? (int)i : -1));
   }
+}
+
+/* What a client is told hangs on the reason alone, and on nothing that is no denial. */
+static void denials(void) {
+  for (keygate_reason reason = -40; reason < 40; reason++) {
+    keygate_decision decision = stale();
+    decision.reason = reason;
+    bool missing = reason == KEYGATE_REASON_CREDENTIAL_MISSING;
+    CHECK((strstr(keygate_denial_body(&decision), "missing_api_key") != NULL) == missing);
+    CHECK((strstr(keygate_denial_body(&decision), "invalid_api_key") != NULL) == !missing);
+    bool rejected = reason == KEYGATE_REASON_CREDENTIAL_UNUSABLE || reason == KEYGATE_REASON_KEY_MISMATCH;
+    CHECK((strstr(keygate_denial_challenge(&decision), "invalid_token") != NULL) == rejected);
+  }
+  const size_t least = offsetof(keygate_decision, reason) + sizeof(keygate_reason);
+  for (size_t size = 0; size < sizeof(keygate_decision) + 8; size++) {
+    keygate_decision decision = stale();
+    decision.size = size;
+    decision.reason = KEYGATE_REASON_CREDENTIAL_MISSING;
+    CHECK((strstr(keygate_denial_body(&decision), "missing_api_key") != NULL) == (size >= least));
+  }
+}
+
+/* A child has its own copy of everything: what it does to it harms nobody. */
+static void forked(void) {
+  keygate_policy policy;
+  keygate_header header;
+  keygate_request request = right_request(&header);
+  keygate_evaluation evaluation;
+  make(&policy);
+  keygate_evaluation_begin(&evaluation, sizeof evaluation, &policy, request.method, request.target);
+  CHECK(keygate_evaluation_push(&evaluation, header.name, header.value));
+  pid_t child = fork();
+  if (child == 0) {
+    CHECK(keygate_evaluation_finish(&evaluation, NULL));
+    CHECK(keygate_decide(&policy, &request, NULL));
+    keygate_policy_wipe(&policy);
+    invalid(&policy, &request);
+    _exit(42);
+  }
+  int status;
+  CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 42);
+  CHECK(keygate_evaluation_finish(&evaluation, NULL));
+  CHECK(keygate_decide(&policy, &request, NULL));
 }
 
 static uint64_t state;
@@ -762,7 +848,9 @@ int main(int argc, char **argv) {
              {"evaluations", evaluations},
              {"overlaps", overlaps},
              {"buffers", buffers},
-             {"large", large}};
+             {"large", large},
+             {"denials", denials},
+             {"fork", forked}};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     checking = all[i].name;
     all[i].run();
