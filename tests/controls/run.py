@@ -6,7 +6,8 @@ With --machine MACHINE, those that only that machine of tests/cross can show: th
 pass here with the bug, and the check go red there. For tests/fuzz, --fuzz TARGET names a target's
 bugs and --plant NAME only plants one.
 
-Fails where a bug does not apply, does not build or survives."""
+Fails where a bug does not apply, does not build or survives; with --controls it plants one of each
+kind, and fails where it does not say so."""
 
 import argparse
 import contextlib
@@ -29,6 +30,15 @@ ENVIRONMENT = os.environ | {
     "CARGO_TERM_COLOR": "never",
     "RUSTFLAGS": "-Awarnings",
 }
+
+
+# What is no bug, or none that could be planted, and what must be said of it.
+CONTROLS = [
+    {"name": "none", "edits": [["self.count(name.len())", "{ self.count(name.len()) }"]], "outcome": "SURVIVED"},
+    {"name": "nonsense", "edits": [["self.count(name.len())", "self.counts(name.len())"]], "outcome": "DOES NOT BUILD"},
+    {"name": "nowhere", "edits": [["self.counts(name.len())", "false"]], "outcome": "NOT PLANTED"},
+]
+CONTROLS = [control | {"like": "-", "check": ["vectors", "every_vector_holds"]} for control in CONTROLS]
 
 
 def copy_tree(tree):
@@ -133,6 +143,7 @@ def main():
     parser.add_argument("--machine")
     parser.add_argument("--fuzz", metavar="TARGET")
     parser.add_argument("--plant", metavar="NAME")
+    parser.add_argument("--controls", action="store_true")
     arguments = parser.parse_args()
     bugs = tomllib.loads((HERE / "bugs.toml").read_text())["bug"]
     named = {bug["name"]: bug for bug in bugs}
@@ -151,6 +162,8 @@ def main():
 
     bugs = [bug for bug in bugs if "check" in bug and bug.get("machine") == arguments.machine]
     bugs = [bug for bug in bugs if not wanted or bug["name"] in wanted]
+    if arguments.controls:
+        bugs = CONTROLS
     for file, test in sorted({tuple(bug["check"]) for bug in bugs}):
         result = cargo("--test", file, "--", "--exact", test, machine=arguments.machine)
         if result is None or result.returncode != 0 or passed(result) != 1:
@@ -160,14 +173,15 @@ def main():
     for bug in bugs:
         with planted(bug["edits"], sources()) as problem:
             outcome = problem or check(bug)
-        failures += outcome != "caught"
-        rows.append((bug["name"], bug["like"], ": ".join(bug["check"]), outcome))
+        failures += not outcome.startswith(bug.get("outcome", "caught"))
+        rows.append((bug["name"], bug["like"], ": ".join(bug["check"]), outcome.splitlines()[0]))
         print(f"{outcome}: {bug['name']}", file=sys.stderr, flush=True)
 
     print("| bug | like | check | |\n|---|---|---|---|")
     for row in rows:
         print("|", " | ".join(row), "|")
-    print(f"{len(rows) - failures} of {len(rows)} planted bugs caught in {time.monotonic() - begun:.0f} s")
+    done = "told apart" if arguments.controls else "caught"
+    print(f"{len(rows) - failures} of {len(rows)} planted bugs {done} in {time.monotonic() - begun:.0f} s")
     sys.exit(failures != 0 or not rows)
 
 
