@@ -188,16 +188,15 @@ mutants: $(TOOLS)/bin/cargo-mutants ## Change the core everywhere; the tests mus
 		--timeout 120 --build-timeout 300 --output target/mutants $(MUTANTS) -- --locked --all-features --tests
 
 .PHONY: coverage
-coverage: $(TOOLS)/bin/cargo-llvm-cov $(LLVM)/llvm-22/bin/llvm-cov ## Branches of the core that the tests take
-	LD_LIBRARY_PATH=$(LLVM)/x86_64-linux-gnu:$(LLVM)/llvm-22/lib RUSTC_BOOTSTRAP=1 \
+coverage: $(TOOLS)/bin/cargo-llvm-cov $(LLVM)/llvm-22/bin/llvm-cov ## Branches of the core that the tests take; CONTROLS=1: find planted ones
+	.ci/packages gcc valgrind
+	LD_LIBRARY_PATH=$(LLVM)/x86_64-linux-gnu:$(LLVM)/llvm-22/lib CARGO_LLVM_COV=$(TOOLS)/bin/cargo-llvm-cov \
 	LLVM_COV=$(LLVM)/llvm-22/bin/llvm-cov LLVM_PROFDATA=$(LLVM)/llvm-22/bin/llvm-profdata \
-	$(TOOLS)/bin/cargo-llvm-cov llvm-cov --branch --locked --package keygate --all-features --tests \
-		--json --output-path target/coverage.json
-	python3 tests/coverage.py target/coverage.json
+	$(PYTHON) tests/coverage.py $(CONTROLLED)
 
 .PHONY: assurance
 assurance: exhaustive controls hosts-controls coverage mutants fuzz prove constant-time firmware firmware-controls test-cross ## All heavy checks
-	$(MAKE) controls fuzz prove constant-time test-cross CONTROLS=1
+	$(MAKE) controls coverage fuzz prove constant-time test-cross CONTROLS=1
 
 GUNGRAUN_VERSION := 0.20.0
 PERF_VERSION := v0.0.0-20260908200009-22c9c6c9d4da
