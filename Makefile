@@ -184,20 +184,20 @@ fuzz: ## Fuzz the core and the C interface, TIME (60) seconds each target; CONTR
 
 # Optimised a little, the tests take a tenth of the time.
 MUTATE = CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0 \
-	$(TOOLS)/bin/cargo-mutants mutants --config tests/mutants.toml --package keygate \
+	$(TOOLS)/bin/cargo-mutants mutants --config tests/mutants.toml --package keygate --all-features --cargo-arg=--locked \
 	--jobs 2 --timeout 120 --build-timeout 300 $(MUTANTS)
 
 .PHONY: mutants mutants-ffi
 mutants: $(TOOLS)/bin/cargo-mutants ## Change the core everywhere; the tests must notice (MUTANTS: more options); CONTROLS=1: tests that do not
 ifdef CONTROLS
-	$(MUTATE) --file src/compare.rs --output target/mutants-control -- --locked --test allocations; [ $$? -eq 2 ]
+	$(MUTATE) --file src/compare.rs --output target/mutants-control --cargo-arg=--test=allocations; [ $$? -eq 2 ]
 else
-	$(MUTATE) --exclude src/ffi.rs --output target/mutants -- --locked --all-features --tests
+	$(MUTATE) --exclude src/ffi.rs --output target/mutants --cargo-arg=--tests
 	$(MAKE) mutants-ffi
 endif
 mutants-ffi: $(TOOLS)/bin/cargo-mutants ## The same for the C interface and its callers
 	.ci/packages gcc valgrind
-	$(MUTATE) --file src/ffi.rs --output target/mutants-ffi -- --locked --all-features --test attacks --test from_c -- --include-ignored
+	$(MUTATE) --file src/ffi.rs --output target/mutants-ffi --cargo-arg=--test=attacks --cargo-arg=--test=from_c -- -- --include-ignored
 
 .PHONY: coverage
 coverage: $(TOOLS)/bin/cargo-llvm-cov $(LLVM)/llvm-22/bin/llvm-cov ## Branches of the core that the tests take; CONTROLS=1: find planted ones
