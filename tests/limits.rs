@@ -36,6 +36,7 @@ fn near_misses_that_are_long_before_they_are_short() {
         ("/healthz", format!("/{long}/../healthz"), true),
         ("/healthz", format!("/{long}/x/../../healthz"), true),
         ("/healthz", format!("/{long}/x/../healthz"), false),
+        ("/healthz", format!("/{long}/healthz/.."), false),
         ("/healthz", format!("/healthz/{long}/.."), true),
         ("/healthz", format!("/healthz/{long}"), false),
         (&full, format!("{full}/x/.."), true),
