@@ -796,7 +796,8 @@ static void random_calls(unsigned long calls) {
       request.size = random_below(2) ? random_below(sizeof request) : SIZE_MAX - random_below(64);
     }
     if (random_below(256) == 0) {
-      request.header_count = SIZE_MAX / (random_below(64) + 1);
+      /* More than half the address space could hold. */
+      request.header_count = SIZE_MAX / (random_below(2 * sizeof *list - 1) + 1);
     }
     keygate_decision out = stale(), pushed = stale();
     keygate_verdict verdict = keygate_decide(&policy, &request, &out);
