@@ -190,7 +190,7 @@ MUTATE = CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0 \
 .PHONY: mutants mutants-ffi
 mutants: $(TOOLS)/bin/cargo-mutants ## Change the core everywhere; the tests must notice (MUTANTS: more options); CONTROLS=1: tests that do not
 ifdef CONTROLS
-	$(MUTATE) --file src/compare.rs --output target/mutants-control --cargo-arg=--test=allocations; [ $$? -eq 2 ]
+	$(MUTATE) --re Secret::equals --output target/mutants-control --cargo-arg=--test=allocations; [ $$? -eq 2 ]
 else
 	$(MUTATE) --exclude src/ffi.rs --output target/mutants --cargo-arg=--tests
 	$(MAKE) mutants-ffi
