@@ -170,9 +170,23 @@ pub const KEYGATE_FINDING_HEALTH_NEAR_MISS: u32 = 0x20000;
 /// OPTIONS in another case.
 pub const KEYGATE_FINDING_OPTIONS_CASE: u32 = 0x40000;
 
-// The core has the same numbers.
-const _: () = {
-    let statuses: [keygate_status; ConfigErrorKind::ALL.len()] = [
+/// Does not compile where the core has other numbers, or more of them.
+macro_rules! agree {
+    ($core:expr, $number:ident, $header:expr) => {
+        const _: () = {
+            assert!($header.len() == $core.len());
+            let mut row = $core.len();
+            while let Some(previous) = row.checked_sub(1) {
+                row = previous;
+                assert!($header[row] == $core[row].$number());
+            }
+        };
+    };
+}
+agree!(
+    ConfigErrorKind::ALL,
+    code,
+    [
         KEYGATE_ERR_API_KEY_AND_KEYS,
         KEYGATE_ERR_TOO_MANY_KEYS,
         KEYGATE_ERR_KEY_EMPTY,
@@ -188,13 +202,12 @@ const _: () = {
         KEYGATE_ERR_EXEMPT_TOO_LONG,
         KEYGATE_ERR_EXEMPT_NO_SLASH,
         KEYGATE_ERR_EXEMPT_NOT_PATH,
-    ];
-    let mut row = statuses.len();
-    while let Some(previous) = row.checked_sub(1) {
-        row = previous;
-        assert!(statuses[row] == ConfigErrorKind::ALL[row].code());
-    }
-    let reasons: [keygate_reason; Reason::ALL.len()] = [
+    ]
+);
+agree!(
+    Reason::ALL,
+    code,
+    [
         KEYGATE_REASON_AUTH_OFF,
         KEYGATE_REASON_PREFLIGHT,
         KEYGATE_REASON_HEALTH,
@@ -204,13 +217,12 @@ const _: () = {
         KEYGATE_REASON_CREDENTIAL_UNUSABLE,
         KEYGATE_REASON_KEY_MISMATCH,
         KEYGATE_REASON_INVALID_CALL,
-    ];
-    let mut row = reasons.len();
-    while let Some(previous) = row.checked_sub(1) {
-        row = previous;
-        assert!(reasons[row] == Reason::ALL[row].code());
-    }
-    let findings: [u32; Finding::ALL.len()] = [
+    ]
+);
+agree!(
+    Finding::ALL,
+    bit,
+    [
         KEYGATE_FINDING_AUTO_RESOLVED,
         KEYGATE_FINDING_NO_KEY_CONFIGURED,
         KEYGATE_FINDING_SHADOWED_MATCH,
@@ -230,13 +242,8 @@ const _: () = {
         KEYGATE_FINDING_HEALTH_IN_STRICT,
         KEYGATE_FINDING_HEALTH_NEAR_MISS,
         KEYGATE_FINDING_OPTIONS_CASE,
-    ];
-    let mut row = findings.len();
-    while let Some(previous) = row.checked_sub(1) {
-        row = previous;
-        assert!(findings[row] == Finding::ALL[row].bit());
-    }
-};
+    ]
+);
 
 /// The size of a keygate_policy in words of 8 bytes.
 pub const KEYGATE_POLICY_WORDS: usize = 480;
