@@ -196,12 +196,10 @@ else
 	$(MAKE) mutants-ffi
 endif
 mutants-ffi: $(TOOLS)/bin/cargo-mutants ## The same for the C interface and its callers
-	.ci/packages gcc valgrind
 	$(MUTATE) --file src/ffi.rs --output target/mutants-ffi --cargo-arg=--test=attacks --cargo-arg=--test=from_c -- -- --include-ignored
 
 .PHONY: coverage
 coverage: $(TOOLS)/bin/cargo-llvm-cov $(LLVM)/llvm-22/bin/llvm-cov ## Branches of the core that the tests take; CONTROLS=1: find planted ones
-	.ci/packages gcc valgrind
 	LD_LIBRARY_PATH=$(LLVM)/x86_64-linux-gnu:$(LLVM)/llvm-22/lib CARGO_LLVM_COV=$(TOOLS)/bin/cargo-llvm-cov \
 	LLVM_COV=$(LLVM)/llvm-22/bin/llvm-cov LLVM_PROFDATA=$(LLVM)/llvm-22/bin/llvm-profdata \
 	$(PYTHON) tests/coverage.py $(CONTROLLED)
