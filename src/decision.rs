@@ -207,7 +207,7 @@ pub struct Denial {
     pub(crate) body: &'static CStr,
 }
 
-const BODY_INVALID: &CStr = c"{\"error\":{\"message\":\"Invalid API key: the gate in front of this service does not accept it.\",\"type\":\"authentication_error\",\"code\":\"invalid_api_key\"}}";
+const BODY_INVALID: &CStr = c"{\"type\":\"error\",\"error\":{\"message\":\"Invalid API key: the gate in front of this service does not accept it.\",\"type\":\"authentication_error\",\"code\":\"invalid_api_key\",\"status\":\"UNAUTHENTICATED\"}}";
 
 impl Denial {
     /// The status code.
@@ -217,7 +217,7 @@ impl Denial {
 
     const MISSING: Self = Self {
         challenge: c"Bearer realm=\"keygate\"",
-        body: c"{\"error\":{\"message\":\"Missing API key: the gate in front of this service found none in the request.\",\"type\":\"authentication_error\",\"code\":\"missing_api_key\"}}",
+        body: c"{\"type\":\"error\",\"error\":{\"message\":\"Missing API key: the gate in front of this service found none in the request.\",\"type\":\"authentication_error\",\"code\":\"missing_api_key\",\"status\":\"UNAUTHENTICATED\"}}",
     };
     const INVALID: Self = Self {
         challenge: c"Bearer realm=\"keygate\", error=\"invalid_token\"",
