@@ -4,7 +4,7 @@ use crate::EffectiveMode;
 use crate::credential::Credential;
 use crate::decision::{Deciding, Decision, Reason};
 use crate::header::Header;
-use crate::policy::{Policy, length_bit, path_of};
+use crate::policy::{Policy, length_bit};
 
 /// A decision under way: fed one header at a time, each judged at once and not kept.
 ///
@@ -145,10 +145,13 @@ pub(crate) fn is_health(policy: &Policy, method: &[u8], target: &[u8]) -> bool {
     if !matches!(method, b"GET" | b"HEAD") {
         return false;
     }
-    let path = path_of(target);
     for exempt in policy.exempt_paths() {
-        if exempt == path {
-            return true;
+        if let Some(rest) = target.strip_prefix(exempt)
+            && matches!(rest, [] | [b'?', ..])
+        {
+            // A target with a fragment is no valid one (RFC 9112 section 3.2): what a host forwards
+            // of it may be another resource.
+            return !rest.contains(&b'#');
         }
     }
     false

@@ -37,8 +37,9 @@
 //! **Effective mode.** `off`, `strict` and `all_except_health` mean themselves. `auto` means
 //! `all_except_health` where `allow_lan_access` is true and `off` where it is false.
 //!
-//! **Path.** What stands before the first `?` or `#` of the request target as received. Nothing
-//! is normalised or percent-decoded, so hosts pass the bytes of the request line.
+//! **Path.** What stands before the first `?` of the request target as received. Nothing is
+//! normalised or percent-decoded, so hosts pass the bytes of the request line. A target that holds
+//! `#` is no valid one (RFC 9112 section 3.2) and has no path: it is never exempt.
 //!
 //! **Sources** are the header names a credential is read from, in order of precedence; by
 //! default `authorization` (Bearer), `x-api-key`, `x-goog-api-key`. Names compare without regard

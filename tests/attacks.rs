@@ -73,7 +73,7 @@ fn exempt_path_by_query_or_fragment() {
         let decision = gate().decide("GET", target, NONE);
         denied(decision, Reason::CredentialMissing);
     }
-    for target in ["/healthz?x", "/healthz#x", "/healthz?", "/healthz?#/v1"] {
+    for target in ["/healthz?x", "/healthz?", "/healthz?/v1"] {
         assert_eq!(gate().decide("GET", target, NONE).reason(), Reason::Health);
     }
 }
@@ -432,6 +432,149 @@ fn key_forwarded_upstream() {
 
 #[test]
 fn torn_stale_or_emptied_key_on_reload() {
+const BEYOND_ONE_REQUEST: [&str; 9] = [
+    "Upgrade",
+    "uPGRADE",
+    "HTTP2-Settings",
+    "http2_settings",
+    "X-HTTP-Method",
+    "X-HTTP-Method-Override",
+    "X_Method.Override",
+    "x-original-url",
+    "X-Rewrite-URL",
+];
+
+#[test]
+fn keyless_allow_that_becomes_a_connection() {
+    let keyless = [
+        gate().decide("OPTIONS", "/", NONE),
+        gate().decide("GET", "/healthz", NONE),
+        gate().decide("HEAD", "/healthz?x", [("x-api-key", KEY)]),
+    ];
+    for name in BEYOND_ONE_REQUEST {
+        for decision in keyless {
+            assert!(
+                decision.is_allow() && gate().drops(&decision, name, "h2c"),
+                "{name}"
+            );
+        }
+        // With a key, or where none is asked for, a connection may be opened.
+        let right = gate().decide("GET", "/", [("x-api-key", KEY)]);
+        assert!(!gate().drops(&right, name, "websocket"), "{name}");
+        let off = policy(AuthMode::Off);
+        assert!(
+            !off.drops(&off.decide("GET", "/", NONE), name, "websocket"),
+            "{name}"
+        );
+    }
+    for name in ["connection", "upgrades", "origin", "x-original-uri"] {
+        assert!(!gate().drops(&keyless[0], name, ""), "{name}");
+    }
+}
+
+#[test]
+fn denied_request_forwarded_by_a_later_phase() {
+    let denied = gate().decide("POST", "/", NONE);
+    for name in ["host", "accept", "x-api-key", "upgrade", ""] {
+        assert!(gate().drops(&denied, name, ""), "{name}");
+    }
+}
+
+#[test]
+fn fragment_behind_an_exempt_path() {
+    for target in [
+        "/healthz#",
+        "/healthz#x",
+        "/healthz#/../private/s.txt",
+        "/healthz?#",
+        "/healthz?a#b",
+        "/healthz?a=b&c#/../../v1",
+        "/healthz#a?b",
+        "#/healthz",
+        "/healthz##",
+    ] {
+        let decision = gate().decide("GET", target, NONE);
+        denied(decision, Reason::CredentialMissing);
+        assert!(
+            gate()
+                .decide("GET", target, [("x-api-key", KEY)])
+                .is_allow()
+        );
+    }
+    assert!(gate().decide("GET", "/healthz?%23", NONE).is_allow());
+}
+
+#[test]
+fn variable_that_nobody_expanded() {
+    for key in [
+        "$KEY",
+        "$_",
+        "$key_2",
+        "${KEY}",
+        "${KEY:-}",
+        "${ }",
+        "{{KEY}}",
+        "{{ secrets.key }}",
+        "{{}}",
+        "$env://KEY",
+        "$env://",
+        "%KEY%",
+        "%_%",
+    ] {
+        let error = Policy::new(&Config::new(AuthMode::Strict).api_key(key)).unwrap_err();
+        assert_eq!(error.kind(), keygate::ConfigErrorKind::KeyVariable, "{key}");
+        let keys = [Key::new(KEY), Key::new(key).label("second")];
+        let error = Policy::new(&Config::new(AuthMode::Off).keys(&keys)).unwrap_err();
+        assert_eq!(error.index(), Some(1), "{key}");
+        assert!(!format!("{error} {error:?}").contains(key));
+    }
+    for key in [
+        "$",
+        "$1",
+        "$KEY-x",
+        "$$KEY",
+        "x$KEY",
+        "${}",
+        "${KEY}x",
+        "{KEY}",
+        "{{KEY}",
+        "{{}",
+        "%%",
+        "%1%",
+        "%KEY",
+        "%K Y%",
+        "$env:/KEY",
+        "sk-${KEY}",
+    ] {
+        assert!(
+            Policy::new(&Config::new(AuthMode::Strict).api_key(key)).is_ok(),
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn label_or_path_that_ends_a_line() {
+    for label in ["a b", "a\n", "a\rb", "\u{7f}", "é", "\t", "a\0"] {
+        let keys = [Key::new(KEY).label(label)];
+        let error = Policy::new(&Config::new(AuthMode::Strict).keys(&keys)).unwrap_err();
+        assert_eq!(
+            error.kind(),
+            keygate::ConfigErrorKind::LabelByte,
+            "{label:?}"
+        );
+    }
+    for path in ["/a b", "/a\n", "/\u{7f}", "/é", "/\t", "/\0"] {
+        let exempt = [Exempt::new(path)];
+        let error = Policy::new(&Config::new(AuthMode::Strict).exempt(&exempt)).unwrap_err();
+        assert_eq!(
+            error.kind(),
+            keygate::ConfigErrorKind::ExemptByte,
+            "{path:?}"
+        );
+    }
+}
+
     // A policy is not changed by what comes after it: a bad new configuration makes none.
     let old = gate();
     let too_long = "k".repeat(257);

@@ -23,7 +23,8 @@ pub(crate) fn decide(config: &Config, request: &Request) -> Outcome {
     let exempt = config
         .exempt
         .iter()
-        .any(|exempt| exempt == path(&request.target));
+        .any(|exempt| exempt == path(&request.target))
+        && !request.target.contains(&b'#');
     let health = exempt && (method == b"GET" || method == b"HEAD");
     let outcome = |reason| Outcome::of(effective_mode, reason);
     if method == b"OPTIONS" {

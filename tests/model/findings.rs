@@ -145,7 +145,10 @@ pub(crate) fn find(config: &Config, request: &Request) -> Vec<&'static str> {
     let open = request.method == b"GET" || request.method == b"HEAD";
     let exempt = config.exempt.iter().any(|exempt| exempt == path);
     let effective = outcome.effective_mode;
-    note("health_in_strict", effective == "strict" && open && exempt);
+    note(
+        "health_in_strict",
+        effective == "strict" && open && exempt && !target.contains('#'),
+    );
     let near = |exempt: &Vec<u8>| normal(exempt).is_some() && normal(exempt) == normal(path);
     note(
         "health_near_miss",

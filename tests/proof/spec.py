@@ -88,11 +88,11 @@ def is_field_byte(byte):
 
 
 def path_equals(target, path):
-    """What stands before the first `?` or `#`."""
+    """What stands before the first `?`. A target that holds `#` has no path."""
     if len(target) < len(path):
         return FALSE
-    ends = TRUE if len(target) == len(path) else Or(target[len(path)] == ord("?"), target[len(path)] == ord("#"))
-    return And(equal(target[: len(path)], path), ends)
+    ends = TRUE if len(target) == len(path) else target[len(path)] == ord("?")
+    return And(equal(target[: len(path)], path), ends, *(byte != ord("#") for byte in target))
 
 
 def equals_key(credential, key):
