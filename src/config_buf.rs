@@ -453,7 +453,7 @@ impl Value for ConfigBuf {
     const EXPECTED: &'static str = "must be an object with auth_mode and api_key";
 
     fn from_object<'de, A: MapAccess<'de>>(field: &'static str, map: A) -> Result<Self, A::Error> {
-        read_section(field, map, false)
+        read_section(field, map, Form::File)
     }
 }
 
@@ -461,21 +461,43 @@ impl Value for ExactConfigBuf {
     const EXPECTED: &'static str = ConfigBuf::EXPECTED;
 
     fn from_object<'de, A: MapAccess<'de>>(field: &'static str, map: A) -> Result<Self, A::Error> {
-        read_section(field, map, true).map(Self)
+        read_section(field, map, Form::Exact).map(Self)
     }
+}
+
+/// What is inside `proxy`. A `proxy` in there is a field like any other that is not ours.
+struct Section(ConfigBuf);
+
+impl Value for Section {
+    const EXPECTED: &'static str = ConfigBuf::EXPECTED;
+
+    fn from_object<'de, A: MapAccess<'de>>(field: &'static str, map: A) -> Result<Self, A::Error> {
+        read_section(field, map, Form::Inner).map(Self)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// The section, or what holds it under `proxy`. Other fields are ignored.
+    File,
+    /// What is under `proxy`. Other fields are ignored.
+    Inner,
+    /// The section, and no field that is not known.
+    Exact,
 }
 
 fn read_section<'de, A: MapAccess<'de>>(
     field: &'static str,
     mut map: A,
-    exact: bool,
+    form: Form,
 ) -> Result<ConfigBuf, A::Error> {
+    let (exact, outer) = (form == Form::Exact, form == Form::File);
     let (mut auth_mode, mut allow_lan_access, mut api_key) = (None, None, None);
     let (mut keys, mut sources, mut exempt) = (None, None, None);
     let (mut proxy, mut own) = (None, false);
     while let Some(name) = map.next_key::<FieldName>()? {
         let map = &mut map;
-        let known = !matches!(name.as_str(), "proxy");
+        let known = !(outer && name.as_str() == "proxy");
         match name.as_str() {
             "auth_mode" => Field::new("auth_mode").read(&mut auth_mode, map)?,
             "allow_lan_access" => {
@@ -485,7 +507,7 @@ fn read_section<'de, A: MapAccess<'de>>(
             "keys" => Field::new("keys").read(&mut keys, map)?,
             "sources" => Field::new("sources").read(&mut sources, map)?,
             "exempt" => Field::new("exempt").read(&mut exempt, map)?,
-            "proxy" if !exact => Field::<ConfigBuf>::new("proxy").read(&mut proxy, map)?,
+            "proxy" if outer => Field::<Section>::new("proxy").read(&mut proxy, map)?,
             _ if exact => return Err(A::Error::custom(UNKNOWN)),
             _ => {
                 map.next_value::<IgnoredAny>()?;
@@ -498,7 +520,7 @@ fn read_section<'de, A: MapAccess<'de>>(
         Some(_) if own => Err(A::Error::custom(
             "proxy: given beside fields of the section itself; put all of them into proxy",
         )),
-        Some(proxy) => Ok(proxy),
+        Some(Section(proxy)) => Ok(proxy),
         None => Ok(ConfigBuf {
             auth_mode: auth_mode.ok_or_else(|| {
                 A::Error::custom(Complaint(field, "auth_mode is missing; choose one"))

@@ -147,6 +147,17 @@ fn a_whole_file_holds_the_section_under_proxy_and_nowhere_else() {
             format!(r#"{{"port":1,"proxy":{{{section}}},"x":[]}}"#),
             true,
         ),
+        // A proxy in there is a field that is not ours, whatever it holds.
+        (
+            format!(r#"{{"proxy":{{{section},"proxy":{{"auth_mode":"off"}}}}}}"#),
+            true,
+        ),
+        (format!(r#"{{"proxy":{{"proxy":{{{section}}}}}}}"#), false),
+        (
+            r#"{"proxy":{"proxy":{"auth_mode":"off"}}}"#.to_owned(),
+            false,
+        ),
+        (format!(r#"{{"a":{{"proxy":{{{section}}}}}}}"#), false),
         (format!(r#"{{"api_key":"k","proxy":{{{section}}}}}"#), false),
         (
             format!(r#"{{"proxy":{{{section}}},"auth_mode":"off"}}"#),
