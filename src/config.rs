@@ -118,7 +118,8 @@ impl fmt::Display for EffectiveMode {
 }
 
 /// A key that clients may present: 1 to 256 bytes of SP, HTAB and 0x21 to 0x7E, neither starting
-/// nor ending with SP or HTAB.
+/// nor ending with SP or HTAB, and no variable that was not expanded (`$NAME`, `${...}`, `{{...}}`,
+/// `$env://...`, `%NAME%`).
 ///
 /// It has no `Debug` form, so that none shows the secret:
 ///
@@ -140,7 +141,7 @@ impl<'a> Key<'a> {
         }
     }
 
-    /// Names the key in decisions: at most 32 bytes, none of them secret.
+    /// Names the key in decisions: at most 32 bytes of 0x21 to 0x7E, none of them secret.
     #[must_use]
     pub fn label(self, label: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
         Self {
@@ -177,8 +178,8 @@ impl<'a> Source<'a> {
     }
 }
 
-/// A path that `all_except_health` leaves open to GET and HEAD: 1 to 64 bytes that start with
-/// `/` and hold neither `?` nor `#`.
+/// A path that `all_except_health` leaves open to GET and HEAD: 1 to 64 bytes of 0x21 to 0x7E that
+/// start with `/` and hold neither `?` nor `#`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exempt<'a> {
     pub(crate) path: &'a [u8],
@@ -330,12 +331,18 @@ pub enum ConfigErrorKind {
     ExemptNoSlash = -29,
     /// An exempt path holds `?` or `#`.
     ExemptNotPath = -30,
+    /// A key is a variable that nothing has expanded.
+    KeyVariable = -31,
+    /// A label holds a byte outside 0x21 to 0x7E.
+    LabelByte = -32,
+    /// An exempt path holds a byte outside 0x21 to 0x7E.
+    ExemptByte = -33,
 }
 
 impl ConfigErrorKind {
     /// Every kind, in order of its number from -16 down.
     #[cfg(feature = "capi")]
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::ApiKeyAndKeys,
         Self::TooManyKeys,
         Self::KeyEmpty,
@@ -351,6 +358,9 @@ impl ConfigErrorKind {
         Self::ExemptTooLong,
         Self::ExemptNoSlash,
         Self::ExemptNotPath,
+        Self::KeyVariable,
+        Self::LabelByte,
+        Self::ExemptByte,
     ];
 
     /// The pinned number.
@@ -364,14 +374,19 @@ impl ConfigErrorKind {
         match self {
             Self::ApiKeyAndKeys => ("api_key", ""),
             Self::TooManyKeys => ("keys", ""),
-            Self::KeyEmpty | Self::KeyTooLong | Self::KeyByte | Self::KeyEdge => ("keys", ".key"),
-            Self::LabelTooLong => ("keys", ".label"),
+            Self::KeyEmpty
+            | Self::KeyTooLong
+            | Self::KeyByte
+            | Self::KeyEdge
+            | Self::KeyVariable => ("keys", ".key"),
+            Self::LabelTooLong | Self::LabelByte => ("keys", ".label"),
             Self::TooManySources => ("sources", ""),
             Self::SourceTooLong | Self::SourceNotToken | Self::SourceTwice => ("sources", ".name"),
             Self::TooManyExempt
             | Self::ExemptTooLong
             | Self::ExemptNoSlash
-            | Self::ExemptNotPath => ("exempt", ""),
+            | Self::ExemptNotPath
+            | Self::ExemptByte => ("exempt", ""),
         }
     }
 
@@ -399,6 +414,15 @@ impl ConfigErrorKind {
             Self::ExemptTooLong => c"an exempt path is longer than 64 bytes",
             Self::ExemptNoSlash => c"an exempt path does not start with /",
             Self::ExemptNotPath => c"an exempt path holds ? or #, which end a path",
+            Self::KeyVariable => {
+                c"a key is a variable that was not expanded: whoever sends that text would pass"
+            }
+            Self::LabelByte => {
+                c"a key's label holds a byte that no log or header value should; allowed are 0x21 to 0x7E"
+            }
+            Self::ExemptByte => {
+                c"an exempt path holds a byte that no request target has; allowed are 0x21 to 0x7E"
+            }
         }
     }
 
@@ -458,7 +482,28 @@ pub(crate) fn check_secret(secret: &[u8]) -> Result<(), ConfigErrorKind> {
     check(
         !edge(secret.first()) && !edge(secret.last()),
         ConfigErrorKind::KeyEdge,
-    )
+    )?;
+    check(!is_variable(secret), ConfigErrorKind::KeyVariable)
+}
+
+/// Whether a text is wholly a variable that a shell, a template or a host should have expanded:
+/// `$NAME`, `${...}`, `{{...}}`, `$env://...`, `%NAME%`.
+fn is_variable(text: &[u8]) -> bool {
+    match text {
+        [b'$', b'{', _, .., b'}'] | [b'{', b'{', .., b'}', b'}'] => true,
+        [b'%', name @ .., b'%'] => is_variable_name(name),
+        [b'$', rest @ ..] => rest.starts_with(b"env://") || is_variable_name(rest),
+        _ => false,
+    }
+}
+
+fn is_variable_name(name: &[u8]) -> bool {
+    let is_name_byte = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    name.first().is_some_and(|first| !first.is_ascii_digit()) && name.iter().all(is_name_byte)
+}
+
+const fn is_visible(byte: u8) -> bool {
+    matches!(byte, 0x21..=0x7e)
 }
 
 fn check_key(key: &Key<'_>) -> Result<(), ConfigErrorKind> {
@@ -466,6 +511,10 @@ fn check_key(key: &Key<'_>) -> Result<(), ConfigErrorKind> {
     check(
         key.label.len() <= MAX_LABEL_LEN,
         ConfigErrorKind::LabelTooLong,
+    )?;
+    check(
+        key.label.iter().copied().all(is_visible),
+        ConfigErrorKind::LabelByte,
     )
 }
 
@@ -486,6 +535,10 @@ fn check_exempt(path: &[u8]) -> Result<(), ConfigErrorKind> {
     check(
         !path.iter().any(|byte| matches!(byte, b'?' | b'#')),
         ConfigErrorKind::ExemptNotPath,
+    )?;
+    check(
+        path.iter().copied().all(is_visible),
+        ConfigErrorKind::ExemptByte,
     )
 }
 

@@ -84,6 +84,12 @@ pub const KEYGATE_ERR_EXEMPT_TOO_LONG: i32 = -28;
 pub const KEYGATE_ERR_EXEMPT_NO_SLASH: i32 = -29;
 /// An exempt path holds '?' or '#'.
 pub const KEYGATE_ERR_EXEMPT_NOT_PATH: i32 = -30;
+/// A key is a variable that was not expanded: $NAME, ${...}, {{...}}, $env://... or %NAME%.
+pub const KEYGATE_ERR_KEY_VARIABLE: i32 = -31;
+/// A label holds a byte outside 0x21 to 0x7E.
+pub const KEYGATE_ERR_LABEL_BYTE: i32 = -32;
+/// An exempt path holds a byte outside 0x21 to 0x7E.
+pub const KEYGATE_ERR_EXEMPT_BYTE: i32 = -33;
 
 /// "strict": every request but OPTIONS needs a key, the exempt paths included. A zeroed mode is
 /// this one.
@@ -202,6 +208,9 @@ agree!(
         KEYGATE_ERR_EXEMPT_TOO_LONG,
         KEYGATE_ERR_EXEMPT_NO_SLASH,
         KEYGATE_ERR_EXEMPT_NOT_PATH,
+        KEYGATE_ERR_KEY_VARIABLE,
+        KEYGATE_ERR_LABEL_BYTE,
+        KEYGATE_ERR_EXEMPT_BYTE,
     ]
 );
 agree!(
@@ -278,9 +287,10 @@ pub struct keygate_header {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct keygate_key {
-    /// 1 to 256 bytes of SP, HTAB and 0x21 to 0x7E, neither starting nor ending with SP or HTAB.
+    /// 1 to 256 bytes of SP, HTAB and 0x21 to 0x7E, neither starting nor ending with SP or HTAB, and
+    /// no variable that was not expanded.
     pub secret: keygate_str,
-    /// 0 to 32 bytes that name the key in logs.
+    /// 0 to 32 bytes of 0x21 to 0x7E that name the key in logs.
     pub label: keygate_str,
 }
 
@@ -317,8 +327,8 @@ pub struct keygate_config {
     pub sources: *const keygate_source,
     /// How many.
     pub source_count: usize,
-    /// Up to 8 paths of 1 to 64 bytes that start with '/' and hold neither '?' nor '#'. None:
-    /// "/healthz".
+    /// Up to 8 paths of 1 to 64 bytes of 0x21 to 0x7E that start with '/' and hold neither '?' nor
+    /// '#'. None: "/healthz".
     pub exempt: *const keygate_str,
     /// How many.
     pub exempt_count: usize,

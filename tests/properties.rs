@@ -16,7 +16,7 @@ const KEYS: [&str; 8] = [
     "Bearer sk-01234567",
     "\"quoted\"",
     "in ner",
-    "$VARIABLE",
+    "$-VARIABLE",
 ];
 const NAMES: [&str; 12] = [
     "authorization",

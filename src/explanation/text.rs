@@ -685,14 +685,10 @@ impl<W: Sink> Renderer<'_, '_, W> {
         Ok(())
     }
 
-    /// Bytes of the configuration, with what is not visible ASCII shown as `?`.
+    /// A path of the configuration or a name of `UNREAD`: visible ASCII.
     fn bytes(&mut self, bytes: &[u8]) -> fmt::Result {
-        for byte in bytes {
-            let visible = byte.is_ascii_graphic();
-            self.to
-                .write_char(if visible { char::from(*byte) } else { '?' })?;
-        }
-        Ok(())
+        self.to
+            .write_str(core::str::from_utf8(bytes).unwrap_or_default())
     }
 
     fn count(&mut self, count: usize, en: &str, zh: &str) -> fmt::Result {

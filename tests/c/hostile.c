@@ -519,17 +519,15 @@ static void overlaps(void) {
   }
   /* A decision with the size field of a decision, inside the policy's label. */
   keygate_config config = fresh_config();
-  char label[32] = {0};
-  keygate_key labelled = {key, {label, sizeof label}};
+  keygate_key labelled = {key, STR("l")};
   config.api_key = NONE;
   config.keys = &labelled;
   config.key_count = 1;
   CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_OK);
   keygate_str inside = keygate_policy_key_label(&policy, 0);
-  uintptr_t aligned = ((uintptr_t)inside.ptr + 7) / 8 * 8;
+  uintptr_t aligned = ((uintptr_t)inside.ptr + inside.len + 7) / 8 * 8;
   keygate_policy labelled_before;
   for (size_t size = sizeof(keygate_decision) - 1; size <= sizeof(keygate_decision); size++) {
-    memcpy(label + (aligned - (uintptr_t)inside.ptr), &size, sizeof size);
     CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_OK);
     VALGRIND_MAKE_MEM_DEFINED(&policy, sizeof policy);
     labelled_before = policy;
@@ -543,6 +541,7 @@ static void overlaps(void) {
   for (size_t at = 0; at + sizeof(keygate_decision) <= sizeof memory; at += 8) {
     memset(memory, 0, sizeof memory);
     keygate_request *inner = (keygate_request *)(memory + 96);
+    *(size_t *)aligned = size;
     *inner = request;
     keygate_decision *out = (keygate_decision *)(memory + at);
     out->size = sizeof *out;
