@@ -3,7 +3,7 @@
 CARGO ?= cargo
 TOOLS := $(CURDIR)/target/tools
 CAPI := target/capi
-ABI := 1
+ABI := 2
 CBINDGEN_VERSION := 0.29.4
 
 .DELETE_ON_ERROR:

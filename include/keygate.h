@@ -87,8 +87,9 @@
  * The effective mode is the configured one, but for auto: all_except_health with
  *   KEYGATE_ALLOW_LAN_ACCESS and off without.
  * The method is compared byte for byte: "options" is not OPTIONS.
- * The path is what stands before the first '?' or '#' of the target. Nothing is normalised or
- *   decoded: pass the bytes of the request line, and the same that your router sees.
+ * The path is what stands before the first '?' of the target. Nothing is normalised or decoded:
+ *   pass the bytes of the request line, and forward what you passed. A target that holds '#' is no
+ *   valid one (RFC 9112 section 3.2) and has no path: it is never exempt.
  * Sources are the header names that a credential is read from, in order of precedence: by default
  *   authorization (Bearer), x-api-key, x-goog-api-key. Names compare without regard to ASCII case
  *   and otherwise exactly.
@@ -106,8 +107,16 @@
  *   Content-Type: application/json
  *   and the body keygate_denial_body(&decision).
  *
- * FORWARDING. Drop every header for which keygate_policy_carries_credential is true, whatever the
- *   reason a request was allowed for. An allowed OPTIONS request has proved nothing.
+ * FORWARDING. Drop every header, and every trailer, for which keygate_policy_drops is true:
+ *   - whatever the reason, every spelling of a source's name: in any case, with '_' or '.' for '-';
+ *   - after PREFLIGHT and HEALTH also every spelling of Upgrade, HTTP2-Settings, X-HTTP-Method,
+ *     X-HTTP-Method-Override, X-Method-Override, X-Original-URL and X-Rewrite-URL. Such a request
+ *     has proved nothing: it is one request and not a connection. Forward no "Connection: upgrade"
+ *     and no extended CONNECT (RFC 8441) then: what is behind a 101 is not decided about.
+ *   A denied request stays denied: forward it nowhere, by an error page, a fallback or a retry
+ *   either. Answer it at once: do not wait for the rest of its body, and close its connection, or
+ *   have its body read and thrown away, within seconds.
+ *   Decide about every request of a connection that is kept alive, and log neither target nor query.
  *
  * RELOADING. A policy is never changed. Make a second one, swap an atomic pointer to it, and wipe
  *   the first when no call uses it any more. Where making it fails, keep the first and report why.
@@ -161,7 +170,7 @@
  * The number of this interface. It changes when a program compiled against an older header would
  * no longer work.
  */
-#define KEYGATE_ABI_VERSION 1
+#define KEYGATE_ABI_VERSION 2
 
 /** Done. */
 #define KEYGATE_OK 0
@@ -214,6 +223,12 @@
 #define KEYGATE_ERR_EXEMPT_NO_SLASH (-29)
 /** An exempt path holds '?' or '#'. */
 #define KEYGATE_ERR_EXEMPT_NOT_PATH (-30)
+/** A key is a variable that was not expanded: $NAME, ${...}, {{...}}, $env://... or %NAME%. */
+#define KEYGATE_ERR_KEY_VARIABLE (-31)
+/** A label holds a byte outside 0x21 to 0x7E. */
+#define KEYGATE_ERR_LABEL_BYTE (-32)
+/** An exempt path holds a byte outside 0x21 to 0x7E. */
+#define KEYGATE_ERR_EXEMPT_BYTE (-33)
 
 /**
  * "strict": every request but OPTIONS needs a key, the exempt paths included. A zeroed mode is
@@ -334,9 +349,12 @@ typedef struct keygate_str {
 
 /** A key that clients may present. */
 typedef struct keygate_key {
-  /** 1 to 256 bytes of SP, HTAB and 0x21 to 0x7E, neither starting nor ending with SP or HTAB. */
+  /**
+   * 1 to 256 bytes of SP, HTAB and 0x21 to 0x7E, neither starting nor ending with SP or HTAB, and
+   * no variable that was not expanded.
+   */
   struct keygate_str secret;
-  /** 0 to 32 bytes that name the key in logs. */
+  /** 0 to 32 bytes of 0x21 to 0x7E that name the key in logs. */
   struct keygate_str label;
 } keygate_key;
 
@@ -376,8 +394,8 @@ typedef struct keygate_config {
   /** How many. */
   size_t source_count;
   /**
-   * Up to 8 paths of 1 to 64 bytes that start with '/' and hold neither '?' nor '#'. None:
-   * "/healthz".
+   * Up to 8 paths of 1 to 64 bytes of 0x21 to 0x7E that start with '/' and hold neither '?' nor
+   * '#'. None: "/healthz".
    */
   const struct keygate_str *exempt;
   /** How many. */
@@ -399,31 +417,6 @@ typedef struct keygate_policy {
 
 /** KEYGATE_ALLOW or KEYGATE_DENY, and never anything else. */
 typedef int32_t keygate_verdict;
-
-/**
- * A header field as received: the name in any case, the value with or without white space around
- * it. The layout is frozen: four words, the same as phr_header, envoy_http_header and their kin.
- */
-typedef struct keygate_header {
-  /** The field name. */
-  struct keygate_str name;
-  /** The field value. */
-  struct keygate_str value;
-} keygate_header;
-
-/** A request. */
-typedef struct keygate_request {
-  /** The size of this struct in bytes, as the caller's header has it. */
-  size_t size;
-  /** The method as on the request line. */
-  struct keygate_str method;
-  /** The request target as received: neither normalised nor percent-decoded, with its query. */
-  struct keygate_str target;
-  /** The header fields in the order received. */
-  const struct keygate_header *headers;
-  /** How many; there is no limit. */
-  size_t header_count;
-} keygate_request;
 
 /** Which rule decided: a KEYGATE_REASON_ number. */
 typedef int32_t keygate_reason;
@@ -453,6 +446,31 @@ typedef struct keygate_decision {
   /** The index of the deciding header among those of the request or those pushed, or SIZE_MAX. */
   size_t header;
 } keygate_decision;
+
+/**
+ * A header field as received: the name in any case, the value with or without white space around
+ * it. The layout is frozen: four words, the same as phr_header, envoy_http_header and their kin.
+ */
+typedef struct keygate_header {
+  /** The field name. */
+  struct keygate_str name;
+  /** The field value. */
+  struct keygate_str value;
+} keygate_header;
+
+/** A request. */
+typedef struct keygate_request {
+  /** The size of this struct in bytes, as the caller's header has it. */
+  size_t size;
+  /** The method as on the request line. */
+  struct keygate_str method;
+  /** The request target as received: neither normalised nor percent-decoded, with its query. */
+  struct keygate_str target;
+  /** The header fields in the order received. */
+  const struct keygate_header *headers;
+  /** How many; there is no limit. */
+  size_t header_count;
+} keygate_request;
 
 /** Storage for a decision under way. A zeroed one denies. It belongs to one thread at a time. */
 typedef struct keygate_evaluation {
@@ -538,11 +556,25 @@ struct keygate_str keygate_policy_source_name(const struct keygate_policy *polic
 struct keygate_str keygate_policy_key_label(const struct keygate_policy *policy, size_t index);
 
 /**
- * Whether a header of this name may carry a credential, and so must be dropped before a request is
- * forwarded: the sources, and their spellings with '_' or '.' for '-'. True for a bad argument.
+ * Whether a header must be dropped before a request is forwarded that was decided so; the header's
+ * part on FORWARDING says which are. It is asked with the decision as it came out of the call that
+ * decided.
+ *
+ * Returns true for every header after a deny, and for a bad argument.
  */
-bool keygate_policy_carries_credential(const struct keygate_policy *policy,
-                                       struct keygate_str header_name);
+bool keygate_policy_drops(const struct keygate_policy *policy,
+                          const struct keygate_decision *decision,
+                          struct keygate_str name,
+                          struct keygate_str value);
+
+/**
+ * The lengths of the names that are read or may be dropped: bit n % 64 is set where one has n bytes.
+ * A host may leave out every header whose name has another length: it changes nothing of a decision
+ * but the header's index, and keygate_policy_drops is false for it unless the request is denied.
+ *
+ * Returns all ones for a bad policy.
+ */
+uint64_t keygate_policy_name_lengths(const struct keygate_policy *policy);
 
 /**
  * Decides about a request: keygate_evaluation_begin, a push of each header and a finish, in one

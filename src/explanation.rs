@@ -13,6 +13,7 @@ use crate::credential::{BEARER, Credential, is_blank, trim};
 use crate::decision::{Deciding, Decision, Reason};
 use crate::evaluation::is_health;
 use crate::header::Header;
+use crate::name::spells;
 use crate::policy::{Policy, path_of};
 use crate::{EffectiveMode, MAX_KEY_LEN};
 
@@ -342,13 +343,7 @@ fn query_parameters(query: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn is_unread(name: &[u8]) -> bool {
-    let same = |(sent, own): (&u8, &u8)| match sent {
-        b'_' | b'.' => *own == b'-',
-        sent => sent.eq_ignore_ascii_case(own),
-    };
-    UNREAD
-        .into_iter()
-        .any(|own| name.len() == own.len() && name.iter().zip(own).all(same))
+    UNREAD.into_iter().any(|own| spells(name, own))
 }
 
 fn starts_with_ignore_case(value: &[u8], prefix: &[u8]) -> bool {

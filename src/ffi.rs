@@ -26,7 +26,7 @@ use crate::{
 
 /// The number of this interface. It changes when a program compiled against an older header would
 /// no longer work.
-pub const KEYGATE_ABI_VERSION: u32 = 1;
+pub const KEYGATE_ABI_VERSION: u32 = 2;
 
 /// The library's result of setting something up: KEYGATE_OK, or a negative KEYGATE_ERR_ number.
 pub type keygate_status = i32;
@@ -1169,19 +1169,45 @@ pub unsafe extern "C" fn keygate_policy_key_label(
     label.map_or(keygate_str::NONE, keygate_str::of)
 }
 
-/// Whether a header of this name may carry a credential, and so must be dropped before a request is
-/// forwarded: the sources, and their spellings with '_' or '.' for '-'. True for a bad argument.
+/// Whether a header must be dropped before a request is forwarded that was decided so; the header's
+/// part on FORWARDING says which are. It is asked with the decision as it came out of the call that
+/// decided.
+///
+/// Returns true for every header after a deny, and for a bad argument.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn keygate_policy_carries_credential(
+pub unsafe extern "C" fn keygate_policy_drops(
     policy: *const keygate_policy,
-    header_name: keygate_str,
+    decision: *const keygate_decision,
+    name: keygate_str,
+    value: keygate_str,
 ) -> bool {
     // SAFETY: passed on to the caller.
-    let (policy, name) = unsafe { (self::policy(policy), header_name.bytes()) };
-    match (policy, name) {
-        (Some(policy), Ok(name)) => policy.carries_credential(name),
+    let sound = unsafe {
+        (
+            self::policy(policy),
+            allowed(decision),
+            name.bytes(),
+            value.bytes(),
+        )
+    };
+    match sound {
+        (Some(policy), Some(reason), Ok(name), Ok(value)) => {
+            let decision = Decision::new(reason, policy.effective_mode());
+            policy.drops(&decision, name, value)
+        }
         _ => true,
     }
+}
+
+/// The lengths of the names that are read or may be dropped: bit n % 64 is set where one has n bytes.
+/// A host may leave out every header whose name has another length: it changes nothing of a decision
+/// but the header's index, and keygate_policy_drops is false for it unless the request is denied.
+///
+/// Returns all ones for a bad policy.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_policy_name_lengths(policy: *const keygate_policy) -> u64 {
+    // SAFETY: passed on to the caller.
+    unsafe { self::policy(policy) }.map_or(u64::MAX, Policy::name_lengths)
 }
 
 /// Decides about a request: keygate_evaluation_begin, a push of each header and a finish, in one
@@ -1532,23 +1558,45 @@ pub extern "C" fn keygate_status_text(status: keygate_status) -> *const c_char {
     text.as_ptr()
 }
 
-/// What to answer a denied request; for anything that is no denial, what an invalid key gets.
+/// The reason of a decision.
 ///
 /// # Safety
 ///
 /// `decision` is NULL, or as many bytes as the struct says are readable there.
-unsafe fn denial(decision: *const keygate_decision) -> Denial {
-    if check(decision, 1).is_err() {
-        return Denial::CLOSED;
-    }
+unsafe fn decided(decision: *const keygate_decision) -> Option<Reason> {
+    check(decision, 1).ok()?;
     // SAFETY: aligned and readable; `reason` only where the struct is long enough.
     let code = unsafe {
         if (&raw const (*decision).size).read() < LEAST + size_of::<keygate_reason>() {
-            return Denial::CLOSED;
+            return None;
         }
         (&raw const (*decision).reason).read()
     };
     reason(code)
+}
+
+/// The reason of an allow, where the verdict says so too.
+///
+/// # Safety
+///
+/// As for `decided`.
+unsafe fn allowed(decision: *const keygate_decision) -> Option<Reason> {
+    // SAFETY: passed on to the caller. With a reason, the struct is long enough for a verdict.
+    unsafe {
+        let reason = decided(decision)?;
+        let verdict = (&raw const (*decision).verdict).read();
+        (verdict == KEYGATE_ALLOW && reason.verdict() == Verdict::Allow).then_some(reason)
+    }
+}
+
+/// What to answer a denied request; for anything that is no denial, what an invalid key gets.
+///
+/// # Safety
+///
+/// As for `decided`.
+unsafe fn denial(decision: *const keygate_decision) -> Denial {
+    // SAFETY: passed on to the caller.
+    unsafe { decided(decision) }
         .and_then(Reason::denial)
         .unwrap_or(Denial::CLOSED)
 }

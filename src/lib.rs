@@ -64,8 +64,13 @@
 //!
 //! # Forwarding
 //!
-//! Drop every header for which [`Policy::carries_credential`] is true before a request goes
-//! upstream, whatever the reason it was allowed for.
+//! Drop every header and trailer for which [`Policy::drops`] is true before a request goes
+//! upstream. A request that is allowed without a key is one request and not a connection: forward
+//! no `Connection: upgrade` and no extended CONNECT (RFC 8441) with it, since nothing is decided
+//! about what follows a 101.
+//!
+//! A denied request stays denied: no error page, fallback or retry forwards it. It is answered at
+//! once, without waiting for the rest of its body.
 //!
 //! # Reloading
 //!

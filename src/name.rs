@@ -75,20 +75,23 @@ impl Name {
                 .all(|(bytes, (text, fold))| same(*bytes, *text, *fold))
     }
 
-    /// Whether `name` is this name, or would be with `-` for some of its `_` and `.`: many
-    /// servers hand all three to an application as one (RFC 3875 section 4.1.18).
+    /// Whether `name` is this name up to `_` and `.` for `-`: many servers hand all three to an
+    /// application as one (RFC 3875 section 4.1.18).
     pub(crate) fn spells(&self, name: &[u8]) -> bool {
         // As it is written mostly, and by the word.
-        self.equals(name) || self.spells_otherwise(name)
+        self.equals(name) || spells(name, self.lower_case())
     }
+}
 
-    /// From the end: many names begin alike.
-    fn spells_otherwise(&self, name: &[u8]) -> bool {
-        let same = |(sent, own): (&u8, &u8)| {
-            sent.to_ascii_lowercase() == *own || (*own == b'-' && matches!(sent, b'_' | b'.'))
-        };
-        name.len() == self.len() && name.iter().zip(self.lower_case()).rev().all(same)
-    }
+/// Whether two names are the same up to ASCII case and to `_` and `.` for `-`.
+pub(crate) fn spells(name: &[u8], other: &[u8]) -> bool {
+    let folded = |byte: &u8| match byte {
+        b'_' | b'.' => b'-',
+        byte => byte.to_ascii_lowercase(),
+    };
+    // From the end: many names begin alike.
+    let same = |(a, b): (&u8, &u8)| folded(a) == folded(b);
+    name.len() == other.len() && name.iter().zip(other).rev().all(same)
 }
 
 fn same(bytes: [u8; WORD], text: [u8; WORD], fold: [u8; WORD]) -> bool {

@@ -12,8 +12,8 @@ use crate::config::{
 use crate::evaluation::Evaluation;
 use crate::explanation::Explanation;
 use crate::header::Header;
-use crate::name::Name;
-use crate::{Decision, MAX_EXEMPT, MAX_EXEMPT_LEN, MAX_KEYS, MAX_LABEL_LEN, MAX_SOURCES};
+use crate::name::{Name, spells};
+use crate::{Decision, MAX_EXEMPT, MAX_EXEMPT_LEN, MAX_KEYS, MAX_LABEL_LEN, MAX_SOURCES, Reason};
 
 const DEFAULT_SOURCES: [(&str, bool); 3] = [
     ("authorization", true),
@@ -21,6 +21,17 @@ const DEFAULT_SOURCES: [(&str, bool); 3] = [
     ("x-goog-api-key", false),
 ];
 const DEFAULT_EXEMPT: &str = "/healthz";
+
+/// Headers by which a request becomes a connection, or another request.
+const BEYOND_ONE_REQUEST: [&[u8]; 7] = [
+    b"upgrade",
+    b"http2-settings",
+    b"x-http-method",
+    b"x-http-method-override",
+    b"x-method-override",
+    b"x-original-url",
+    b"x-rewrite-url",
+];
 
 /// More than the longest name.
 const LENGTHS: usize = 64;
@@ -224,11 +235,39 @@ impl Policy {
         core::str::from_utf8(name).ok() // always: a token is ASCII
     }
 
-    /// Whether a header of this name may carry a credential, and so must not go upstream: the
-    /// sources, and their spellings with `_` or `.` for `-`.
-    pub fn carries_credential(&self, name: impl AsRef<[u8]>) -> bool {
+    /// Whether a host must drop this header before it forwards a request that was decided so:
+    ///
+    /// - every spelling of a source's name (in any case, with `_` or `.` for `-`), whatever the
+    ///   value and the reason;
+    /// - where no key was asked for (`preflight` and `health`), every spelling of `Upgrade`,
+    ///   `HTTP2-Settings`, `X-HTTP-Method`, `X-HTTP-Method-Override`, `X-Method-Override`,
+    ///   `X-Original-URL` and `X-Rewrite-URL` too: what is let in then is this one request, not a
+    ///   connection and not another request. The host forwards no `Connection: upgrade` either.
+    ///
+    /// True for every header after a deny: a denied request is not forwarded.
+    pub fn drops(
+        &self,
+        decision: &Decision,
+        name: impl AsRef<[u8]>,
+        _value: impl AsRef<[u8]>,
+    ) -> bool {
         let name = name.as_ref();
-        self.sources.iter().any(|source| source.spells(name))
+        let keyless = matches!(decision.reason(), Reason::Preflight | Reason::Health);
+        !decision.is_allow()
+            || self.sources.iter().any(|source| source.spells(name))
+            || keyless && BEYOND_ONE_REQUEST.iter().any(|own| spells(name, own))
+    }
+
+    /// The lengths of the names that are read or may be dropped: bit n % 64 for n bytes. A header
+    /// whose name has another length need not be pushed, and [`drops`](Self::drops) need not be
+    /// asked about it.
+    #[must_use]
+    pub fn name_lengths(&self) -> u64 {
+        let sources = self.sources.iter().map(Name::len);
+        let others = BEYOND_ONE_REQUEST.iter().map(|name| name.len());
+        sources
+            .chain(others)
+            .fold(0, |lengths, len| lengths | 1 << (len % 64))
     }
 
     /// The index of the source with this name, among those whose bits are set.
@@ -300,7 +339,8 @@ pub(crate) const fn length_bit(len: usize) -> usize {
     1 << (len % usize::BITS as usize)
 }
 
-/// What stands before the first `?` or `#` of a request target.
+/// What stands before the first `?` or `#` of a request target. With a `#` it is no path that a
+/// request can be exempt by.
 pub(crate) fn path_of(target: &[u8]) -> &[u8] {
     let end = target.iter().position(|byte| matches!(byte, b'?' | b'#'));
     target.get(..end.unwrap_or(target.len())).unwrap_or(target)

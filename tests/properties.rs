@@ -395,13 +395,20 @@ proptest! {
     }
 
     #[test]
-    fn what_a_decision_consulted_is_not_forwarded(config in config(), request in request()) {
+    fn drops_equals_model(config in config(), request in request()) {
         let policy = policy(&config);
-        if let Some(header) = decide(&policy, &request).header_index() {
-            let name = &request.headers[header].0;
-            prop_assert!(policy.carries_credential(name));
+        let decision = decide(&policy, &request);
+        for (name, value) in &request.headers {
             let spelled: Vec<u8> = name.iter().map(|byte| if *byte == b'-' { b'_' } else { *byte }).collect();
-            prop_assert!(policy.carries_credential(spelled));
+            for name in [name, &spelled] {
+                let expected = model::decision::drops(&config, &request, name);
+                prop_assert_eq!(policy.drops(&decision, name, value), expected);
+                let of_no_length = policy.name_lengths() >> (name.len() % 64) & 1 == 0;
+                prop_assert!(!(of_no_length && expected && decision.is_allow()), "the length is left out");
+            }
+        }
+        if let Some(header) = decision.header_index() {
+            prop_assert!(policy.drops(&decision, &request.headers[header].0, ""));
         }
     }
 

@@ -104,7 +104,7 @@ int main(int argc, char **argv) {
   if (allow) {
     for (size_t i = 0; i < request.header_count; i++) {
       keygate_str name = headers[i].name;
-      if (keygate_policy_carries_credential(&policy, name)) {
+      if (keygate_policy_drops(&policy, &decision, name, headers[i].value)) {
         printf("drop before forwarding: %.*s\n", (int)name.len, name.ptr);
       }
     }

@@ -101,9 +101,9 @@ public:
     return keygate_findings(&raw_, &request);
   }
 
-  /// True for a header to be dropped before a request is forwarded.
-  [[nodiscard]] bool carries_credential(std::string_view name) const noexcept {
-    return keygate_policy_carries_credential(&raw_, str(name));
+  /// True for a header to be dropped before a request that was decided so is forwarded.
+  [[nodiscard]] bool drops(const decision &after, std::string_view name, std::string_view value) const noexcept {
+    return keygate_policy_drops(&raw_, &after.raw_, str(name), str(value));
   }
 
   [[nodiscard]] std::size_t source_count() const noexcept { return keygate_policy_source_count(&raw_); }

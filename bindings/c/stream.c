@@ -55,6 +55,9 @@ static keygate_str header_name(size_t length) {
 
 static bool decide(const keygate_policy *policy, keygate_decision *decision) {
   static const keygate_str nothing = {NULL, 0};
+  /* What is dropped after this decision is what a credential is read from, under any spelling. */
+  static const keygate_decision off = {
+      .size = sizeof off, .verdict = KEYGATE_ALLOW, .reason = KEYGATE_REASON_AUTH_OFF};
   size_t length;
   if (read_line(&length) != LINE) {
     return false;
@@ -81,7 +84,7 @@ static bool decide(const keygate_policy *policy, keygate_decision *decision) {
     }
     keygate_str value = {buffer + name.len + 1, length - name.len - 1};
     if (line == TOO_LONG) {
-      if (open && keygate_policy_carries_credential(policy, name)) {
+      if (open && keygate_policy_drops(policy, &off, name, nothing)) {
         /* Once the verdict is settled, no push is taken any more: a header without a name tells. */
         open = keygate_evaluation_push(&evaluation, nothing, nothing);
         if (open) {

@@ -36,7 +36,10 @@ int main() {
   CHECK(decision && decision.reason() == KEYGATE_REASON_KEY_MATCHED && decision.raw().header == 1);
   CHECK(policy->key_label(0) == "first" && policy->key_label(1).empty());
   CHECK(policy->source_count() == 3 && policy->source_name(0) == "authorization");
-  CHECK(policy->carries_credential("X_API_KEY") && !policy->carries_credential("host"));
+  CHECK(policy->drops(decision, "X_API_KEY", "") && !policy->drops(decision, "host", ""));
+  CHECK(!policy->drops(decision, "Upgrade", "websocket"));
+  CHECK(policy->drops(policy->decide("OPTIONS", "/", headers, 1), "Upgrade", "websocket"));
+  CHECK(policy->drops(policy->decide("GET", "/", headers, 1), "host", ""));
 
   headers[1] = keygate::header("authorization", "Bearersk-right");
   decision = policy->decide("GET", "/", headers, 2);

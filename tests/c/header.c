@@ -37,7 +37,7 @@ LAYOUT(offsetof(keygate_decision, header) == WORD + 24);
 LAYOUT(sizeof(keygate_decision) == 2 * WORD + 24);
 LAYOUT(sizeof(keygate_policy) == 8 * KEYGATE_POLICY_WORDS);
 LAYOUT(sizeof(keygate_evaluation) == 8 * KEYGATE_EVALUATION_WORDS);
-LAYOUT(KEYGATE_ABI_VERSION == 1);
+LAYOUT(KEYGATE_ABI_VERSION == 2);
 LAYOUT(KEYGATE_MODE_STRICT == 0 && KEYGATE_DENY == 0 && KEYGATE_ALLOW == 1 && KEYGATE_OK == 0);
 
 #if KEYGATE_VERSION_MAJOR != VERSION_MAJOR || KEYGATE_VERSION_MINOR != VERSION_MINOR || \

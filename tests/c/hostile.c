@@ -85,9 +85,15 @@ static void null_pointers(void) {
   CHECK(keygate_policy_source_count(NULL) == 0);
   CHECK(keygate_policy_source_name(NULL, 0).ptr == NULL && keygate_policy_source_name(NULL, 0).len == 0);
   CHECK(keygate_policy_key_label(NULL, 0).ptr == NULL);
-  CHECK(keygate_policy_carries_credential(NULL, STR("host")));
-  CHECK(keygate_policy_carries_credential(&policy, (keygate_str){NULL, 4}));
-  CHECK(!keygate_policy_carries_credential(&policy, NONE));
+  keygate_decision allowed = {.size = sizeof allowed};
+  CHECK(keygate_decide(&policy, &request, &allowed));
+  CHECK(keygate_policy_drops(NULL, &allowed, STR("host"), NONE));
+  CHECK(keygate_policy_drops(&policy, NULL, STR("host"), NONE));
+  CHECK(keygate_policy_drops(&policy, &allowed, (keygate_str){NULL, 4}, NONE));
+  CHECK(keygate_policy_drops(&policy, &allowed, STR("host"), (keygate_str){NULL, 4}));
+  CHECK(!keygate_policy_drops(&policy, &allowed, NONE, NONE));
+  CHECK(!keygate_policy_drops(&policy, &allowed, STR("host"), NONE));
+  CHECK(keygate_policy_name_lengths(NULL) == UINT64_MAX);
   keygate_evaluation_begin(NULL, sizeof evaluation, &policy, NONE, NONE);
   CHECK(!keygate_evaluation_push(NULL, NONE, NONE));
   CHECK(!keygate_evaluation_finish(NULL, NULL));
@@ -149,7 +155,10 @@ static void lengths(void) {
     invalid(&policy, &request);
     header.value = NONE; /* NULL has the bits of a bad length */
     invalid(&policy, &request);
-    CHECK(keygate_policy_carries_credential(&policy, header.name));
+    const keygate_decision off = {
+        .size = sizeof off, .verdict = KEYGATE_ALLOW, .reason = KEYGATE_REASON_AUTH_OFF};
+    CHECK(keygate_policy_drops(&policy, &off, header.name, NONE));
+    CHECK(keygate_policy_drops(&policy, &off, NONE, (keygate_str){header.name.ptr, bad[i]}));
     request = right_request(&header);
     keygate_evaluation_begin(&evaluation, sizeof evaluation, &policy, request.method, request.target);
     header.value.len = bad[i];
@@ -415,7 +424,10 @@ static void storage(void) {
   keygate_policy_wipe(&policy);
   invalid(&policy, &request);
   CHECK(keygate_policy_source_count(&policy) == 0 && keygate_policy_source_name(&policy, 0).ptr == NULL);
-  CHECK(keygate_policy_carries_credential(&policy, STR("host")));
+  const keygate_decision off = {
+      .size = sizeof off, .verdict = KEYGATE_ALLOW, .reason = KEYGATE_REASON_AUTH_OFF};
+  CHECK(keygate_policy_drops(&policy, &off, STR("host"), NONE));
+  CHECK(keygate_policy_name_lengths(&policy) == UINT64_MAX);
   static const keygate_policy zero;
   CHECK(memcmp(&policy, &zero, sizeof zero) == 0);
   CHECK(keygate_decide(&other, &request, NULL));
@@ -517,7 +529,7 @@ static void overlaps(void) {
     CHECK(keygate_explain(&policy, &request, (char *)&policy + at, 64) == 0);
     CHECK(memcmp(&policy, &before, sizeof policy) == 0);
   }
-  /* A decision with the size field of a decision, inside the policy's label. */
+  /* A decision with the size field of a decision, inside the room for the policy's label. */
   keygate_config config = fresh_config();
   keygate_key labelled = {key, STR("l")};
   config.api_key = NONE;
@@ -529,6 +541,7 @@ static void overlaps(void) {
   keygate_policy labelled_before;
   for (size_t size = sizeof(keygate_decision) - 1; size <= sizeof(keygate_decision); size++) {
     CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_OK);
+    *(size_t *)aligned = size;
     VALGRIND_MAKE_MEM_DEFINED(&policy, sizeof policy);
     labelled_before = policy;
     CHECK(*(size_t *)aligned == size);
@@ -541,7 +554,6 @@ static void overlaps(void) {
   for (size_t at = 0; at + sizeof(keygate_decision) <= sizeof memory; at += 8) {
     memset(memory, 0, sizeof memory);
     keygate_request *inner = (keygate_request *)(memory + 96);
-    *(size_t *)aligned = size;
     *inner = request;
     keygate_decision *out = (keygate_decision *)(memory + at);
     out->size = sizeof *out;
@@ -825,7 +837,8 @@ static void random_calls(unsigned long calls) {
       keygate_findings(&policy, &request);
       CHECK(keygate_explain(&policy, &request, text, size) > 0);
       CHECK(size == 0 || memchr(text, 0, size) != NULL);
-      keygate_policy_carries_credential(&policy, random_str());
+      keygate_policy_drops(&policy, &out, random_str(), random_str());
+      keygate_policy_name_lengths(&policy);
     }
   }
   release(arena, ARENA);

@@ -1,4 +1,4 @@
-//! The effective mode and the decision, in at most 60 lines of code.
+//! The effective mode, the decision and what is dropped after it, in at most 80 lines of code.
 
 use super::{Config, Outcome, Request};
 
@@ -11,6 +11,26 @@ pub(crate) fn trim(value: &[u8]) -> &[u8] {
 
 pub(crate) fn path(target: &[u8]) -> &[u8] {
     target.split(|byte| b"?#".contains(byte)).next().unwrap()
+}
+
+/// Must a host drop a header of this name?
+#[allow(dead_code, reason = "the properties alone ask it")]
+pub(crate) fn drops(config: &Config, request: &Request, name: &[u8]) -> bool {
+    let plain = |name: &[u8]| {
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        name.replace(['_', '.'], "-")
+    };
+    let outcome = decide(config, request);
+    let mut dropped: Vec<String> = config
+        .sources
+        .iter()
+        .map(|(name, _)| plain(name.as_bytes()))
+        .collect();
+    if ["preflight", "health"].contains(&outcome.reason) {
+        let more = "upgrade http2-settings x-http-method x-http-method-override x-method-override x-original-url x-rewrite-url";
+        dropped.extend(more.split(' ').map(str::to_owned));
+    }
+    !outcome.allow || dropped.contains(&plain(name))
 }
 
 pub(crate) fn decide(config: &Config, request: &Request) -> Outcome {
