@@ -917,6 +917,40 @@ mod from_c {
     }
 
     #[test]
+    fn drops_after_what_is_no_allow() {
+        let policy = made();
+        let drops = |verdict, reason| {
+            let decision = keygate_decision {
+                size: size_of::<keygate_decision>(),
+                verdict,
+                reason,
+                effective_mode: KEYGATE_MODE_STRICT,
+                source: -1,
+                key: -1,
+                flags: 0,
+                header: usize::MAX,
+            };
+            let (name, value) = (text("host"), text(""));
+            unsafe { keygate_policy_drops(&raw const *policy, &raw const decision, name, value) }
+        };
+        assert!(!drops(KEYGATE_ALLOW, KEYGATE_REASON_KEY_MATCHED));
+        for verdict in [KEYGATE_DENY, 2, -1, i32::MAX, i32::MIN] {
+            assert!(drops(verdict, KEYGATE_REASON_KEY_MATCHED), "{verdict}");
+        }
+        for reason in [
+            0,
+            -1,
+            5,
+            15,
+            99,
+            KEYGATE_REASON_KEY_MISMATCH,
+            KEYGATE_REASON_INVALID_CALL,
+        ] {
+            assert!(drops(KEYGATE_ALLOW, reason), "{reason}");
+        }
+    }
+
+    #[test]
     fn evaluations_never_begun_begun_badly_finished_twice() {
         let policy = made();
         let policy = &raw const *policy;

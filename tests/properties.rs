@@ -18,7 +18,7 @@ const KEYS: [&str; 8] = [
     "in ner",
     "$-VARIABLE",
 ];
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 16] = [
     "authorization",
     "x-api-key",
     "x-goog-api-key",
@@ -30,6 +30,10 @@ const NAMES: [&str; 12] = [
     "cookie",
     "x-api-ke",
     "x-api-keyz",
+    "upgrade",
+    "http2-settings",
+    "x-method-override",
+    "x-original-url",
     "",
 ];
 const SOURCES: [&str; 6] = [
