@@ -17,56 +17,74 @@
 static char head[HEAD_MAX];
 static keygate_header headers[HEADERS_MAX];
 
-static keygate_str text(const char *from, const char *to) {
-  keygate_str str = {from, (size_t)(to - from)};
-  return str;
+/* RFC 9110 section 5.6.2 */
+static bool is_token(unsigned char byte) {
+  return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
+         (byte != 0 && strchr("!#$%&'*+-.^_`|~", byte) != NULL);
 }
 
-/* The end of the line at `at`, without its CR; `next` is set to what follows. NULL: no line. */
-static const char *line_end(const char *at, const char *end, const char **next) {
-  const char *lf = memchr(at, '\n', (size_t)(end - at));
-  if (lf == NULL) {
-    return NULL;
+static bool is_digit(unsigned char byte) {
+  return byte >= '0' && byte <= '9';
+}
+
+static bool is_visible(unsigned char byte) {
+  return byte > ' ' && byte < 0x7F;
+}
+
+/* No control bytes but HTAB, so neither CR, LF nor NUL. */
+static bool is_text(unsigned char byte) {
+  return byte == '\t' || (byte >= ' ' && byte != 0x7F);
+}
+
+/* The bytes of one kind from `at` on, perhaps none; `at` is moved behind them. */
+static keygate_str take(const char **at, const char *end, bool (*is)(unsigned char)) {
+  keygate_str run = {*at, 0};
+  while (*at < end && is((unsigned char)**at)) {
+    ++*at;
+    run.len++;
   }
-  *next = lf + 1;
-  return lf > at && lf[-1] == '\r' ? lf - 1 : lf;
+  return run;
 }
 
-/* Whatever is not a request head is refused, never guessed at. */
+/* Moves `at` behind `text`, where that is what stands there. */
+static bool skip(const char **at, const char *end, const char *text) {
+  size_t len = strlen(text);
+  if ((size_t)(end - *at) < len || memcmp(*at, text, len) != 0) {
+    return false;
+  }
+  *at += len;
+  return true;
+}
+
+/* RFC 9112 to the letter: whatever is not a whole request head is refused, never guessed at. What
+ * another server might read in another way, a bare CR or LF, a folded line, a second space, is not
+ * read here at all. */
 static bool parse(const char *at, const char *end, keygate_request *request) {
-  const char *next;
-  const char *stop = line_end(at, end, &next);
-  const char *space = stop == NULL ? NULL : memchr(at, ' ', (size_t)(stop - at));
-  if (space == NULL || space == at) {
+  request->method = take(&at, end, is_token);
+  if (request->method.len == 0 || !skip(&at, end, " ")) {
     return false;
   }
-  request->method = text(at, space);
-  at = space + 1;
-  space = memchr(at, ' ', (size_t)(stop - at));
-  if (space == NULL || space == at || stop - space < 6 || memcmp(space + 1, "HTTP/", 5) != 0) {
+  request->target = take(&at, end, is_visible);
+  if (request->target.len == 0 || !skip(&at, end, " HTTP/") || take(&at, end, is_digit).len != 1 ||
+      !skip(&at, end, ".") || take(&at, end, is_digit).len != 1 || !skip(&at, end, "\r\n")) {
     return false;
   }
-  request->target = text(at, space);
   request->headers = headers;
-  request->header_count = 0;
-  for (at = next; (stop = line_end(at, end, &next)) != NULL; at = next) {
-    if (stop == at) {
-      return true;
-    }
-    const char *colon = memchr(at, ':', (size_t)(stop - at));
-    if (colon == NULL || colon == at || request->header_count == HEADERS_MAX) {
+  for (request->header_count = 0; !skip(&at, end, "\r\n"); request->header_count++) {
+    if (request->header_count == HEADERS_MAX) {
       return false;
     }
-    for (const char *byte = at; byte < colon; byte++) {
-      if (*byte <= ' ') {
-        return false; /* a folded line, or white space before the colon */
-      }
+    keygate_header *header = &headers[request->header_count];
+    header->name = take(&at, end, is_token);
+    if (header->name.len == 0 || !skip(&at, end, ":")) {
+      return false;
     }
-    headers[request->header_count].name = text(at, colon);
-    headers[request->header_count].value = text(colon + 1, stop);
-    request->header_count++;
+    header->value = take(&at, end, is_text);
+    if (!skip(&at, end, "\r\n")) {
+      return false;
+    }
   }
-  return false;
+  return true;
 }
 
 int main(int argc, char **argv) {

@@ -3,100 +3,119 @@
  *
  *   printf 'GET / HTTP/1.1\r\nx-api-key: sk-x\r\n\r\n' | ./stream sk-x
  *
- * A line that does not fit is skipped where its name shows that it carries no credential. Any other
- * is a deny: nothing is ever decided from half a line.
+ * A request line that does not fit is a deny, and so is a header's name. A value that does not fit
+ * counts as an empty one, which no key equals and no other header rescues: nothing is ever decided
+ * from half a line.
  * Exit status: 0 allow, 1 deny, 2 a bad call. */
 #include <keygate.h>
 
 #include <stdio.h>
 #include <string.h>
 
+#define HEAD_MAX 16384
+
 enum line { LINE, TOO_LONG, NO_LINE };
 
 static char buffer[128];
 
-/* Reads a line without its end into the buffer. TOO_LONG: the buffer is full of its beginning. */
+/* The next byte, or EOF: a head that never ends does not hold us for ever. */
+static int next_byte(void) {
+  static size_t read;
+  return read++ < HEAD_MAX ? getchar() : EOF;
+}
+
+/* No control bytes but HTAB, and not EOF. */
+static bool is_text(int byte) {
+  return byte == '\t' || (byte >= ' ' && byte != 0x7F);
+}
+
+/* RFC 9110 section 5.6.2 */
+static bool is_token(int byte) {
+  return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
+         (byte > 0 && strchr("!#$%&'*+-.^_`|~", byte) != NULL);
+}
+
+static bool is_visible(int byte) {
+  return byte > ' ' && byte < 0x7F;
+}
+
+/* Reads a line without its CR LF into the buffer. TOO_LONG: the buffer is full of its beginning.
+ * NO_LINE: the end, a control byte, a CR or LF alone. */
 static enum line read_line(size_t *length) {
-  *length = 0;
-  for (int byte = getchar(); byte != EOF; byte = getchar()) {
-    if (byte == '\n') {
-      if (*length > 0 && buffer[*length - 1] == '\r') {
-        --*length;
-      }
-      return LINE;
+  for (*length = 0;; ++*length) {
+    int byte = next_byte();
+    if (byte == '\r') {
+      return next_byte() == '\n' ? LINE : NO_LINE;
+    }
+    if (!is_text(byte)) {
+      return NO_LINE;
     }
     if (*length == sizeof buffer) {
       return TOO_LONG;
     }
-    buffer[(*length)++] = (char)byte;
+    buffer[*length] = (char)byte;
   }
-  return NO_LINE;
 }
 
+/* Passes over the rest of a line that is too long, held to the same. */
 static bool skip_line(void) {
   int byte;
   do {
-    byte = getchar();
-  } while (byte != EOF && byte != '\n');
-  return byte == '\n';
+    byte = next_byte();
+  } while (is_text(byte));
+  return byte == '\r' && next_byte() == '\n';
 }
 
-/* The name of the header in the buffer; empty where there is none. */
-static keygate_str header_name(size_t length) {
-  keygate_str name = {buffer, 0};
-  while (name.len < length && buffer[name.len] > ' ' && buffer[name.len] != ':') {
-    name.len++;
+/* The bytes of one kind from `at` on, perhaps none. */
+static keygate_str take(size_t at, size_t length, bool (*is)(int)) {
+  keygate_str run = {buffer + at, 0};
+  while (at + run.len < length && is((unsigned char)run.ptr[run.len])) {
+    run.len++;
   }
-  if (name.len == length || buffer[name.len] != ':') {
-    name.len = 0;
-  }
-  return name;
+  return run;
 }
 
+static bool is_version(const char *text, size_t length) {
+  return length == 8 && memcmp(text, "HTTP/", 5) == 0 && text[5] >= '0' && text[5] <= '9' && text[6] == '.' &&
+         text[7] >= '0' && text[7] <= '9';
+}
+
+/* RFC 9112 to the letter. False: not a request head; whatever is not one is never guessed at. */
 static bool decide(const keygate_policy *policy, keygate_decision *decision) {
-  static const keygate_str nothing = {NULL, 0};
-  /* What is dropped after this decision is what a credential is read from, under any spelling. */
-  static const keygate_decision off = {
-      .size = sizeof off, .verdict = KEYGATE_ALLOW, .reason = KEYGATE_REASON_AUTH_OFF};
   size_t length;
   if (read_line(&length) != LINE) {
     return false;
   }
-  const char *space = memchr(buffer, ' ', length);
-  size_t method = space == NULL ? 0 : (size_t)(space - buffer);
-  const char *target = buffer + method + 1;
-  const char *end = space == NULL ? NULL : memchr(target, ' ', length - method - 1);
-  if (method == 0 || end == NULL || end == target) {
+  keygate_str method = take(0, length, is_token);
+  size_t at = method.len;
+  if (method.len == 0 || at == length || buffer[at++] != ' ') {
+    return false;
+  }
+  keygate_str target = take(at, length, is_visible);
+  at += target.len;
+  if (target.len == 0 || at == length || buffer[at++] != ' ' || !is_version(buffer + at, length - at)) {
     return false;
   }
   keygate_evaluation evaluation;
-  keygate_evaluation_begin(&evaluation, sizeof evaluation, policy, (keygate_str){buffer, method},
-                           (keygate_str){target, (size_t)(end - target)});
-  bool open = true;
+  keygate_evaluation_begin(&evaluation, sizeof evaluation, policy, method, target);
   for (;;) {
     enum line line = read_line(&length);
     if (line == LINE && length == 0) {
-      return keygate_evaluation_finish(&evaluation, decision);
+      keygate_evaluation_finish(&evaluation, decision);
+      return true;
     }
-    keygate_str name = header_name(length);
-    if (line == NO_LINE || name.len == 0) {
+    keygate_str name = take(0, length, is_token);
+    if (line == NO_LINE || name.len == 0 || name.len == length || buffer[name.len] != ':') {
       return false;
     }
     keygate_str value = {buffer + name.len + 1, length - name.len - 1};
     if (line == TOO_LONG) {
-      if (open && keygate_policy_drops(policy, &off, name, nothing)) {
-        /* Once the verdict is settled, no push is taken any more: a header without a name tells. */
-        open = keygate_evaluation_push(&evaluation, nothing, nothing);
-        if (open) {
-          return false;
-        }
-      }
-      value = nothing; /* it does not matter */
+      value.len = 0;
       if (!skip_line()) {
         return false;
       }
     }
-    open = open && keygate_evaluation_push(&evaluation, name, value);
+    keygate_evaluation_push(&evaluation, name, value);
   }
 }
 
@@ -121,11 +140,12 @@ int main(int argc, char **argv) {
     return 2;
   }
   keygate_decision decision = {.size = sizeof decision};
-  bool allow = decide(&policy, &decision);
-  if (decision.reason == 0) {
-    puts("deny: not a request head, or a line that matters is longer than the buffer");
-  } else {
+  bool allow = false;
+  if (decide(&policy, &decision)) {
+    allow = decision.verdict == KEYGATE_ALLOW;
     printf("%s %s\n", allow ? "allow" : "deny", keygate_reason_name(decision.reason));
+  } else {
+    puts("deny: not a request head, or one with a line or a name that does not fit");
   }
   keygate_policy_wipe(&policy);
   return allow ? 0 : 1;
