@@ -2,11 +2,16 @@
 
 /*
  What does not fit is cut where that cannot change a verdict, and denied where it could:
- - no method that matters has more than 7 bytes, and no exempt path more than 64;
+ - no method that matters has more than 7 bytes;
  - no source's name has more than 32 bytes;
- - a value that is cut is pushed as an empty one, which no key equals and no other header rescues.
+ - a value that is cut is pushed as an empty one, which no key equals and no other header rescues;
+ - of a target that is cut the path must be whole, and no '#' may stand behind the cut: else it
+   begins with a '#' instead, and is never exempt.
 */
 enum { METHOD_KEPT = 16, NAME_KEPT = 33 };
+
+_Static_assert(GATE_BUFFER > METHOD_KEPT && GATE_BUFFER > NAME_KEPT,
+               "a method or a name leaves no room for what comes behind it");
 
 void gate_begin(gate *gate, const keygate_policy *policy) {
     gate->policy = policy;
@@ -14,6 +19,7 @@ void gate_begin(gate *gate, const keygate_policy *policy) {
     gate->first = 0;
     gate->second = 0;
     gate->cut = false;
+    gate->cut_hash = false;
     gate->ever_cut = false;
     gate->open = true;
     /* Denies until the target is complete. */
@@ -38,8 +44,20 @@ void gate_byte(gate *gate, char byte) {
         return;
     if (gate->first + gate->second < GATE_BUFFER)
         gate->buffer[gate->first + gate->second++] = byte;
-    else if (!blank)
+    else if (!blank) {
         gate->cut = true;
+        gate->cut_hash |= byte == '#';
+    }
+}
+
+/* A target of which only the beginning was kept. */
+static bool may_be_exempt(const gate *gate, keygate_str target) {
+    if (gate->cut_hash)
+        return false;
+    for (size_t i = 0; i < target.len; i++)
+        if (target.ptr[i] == '?')
+            return true;
+    return false; /* the path was cut */
 }
 
 bool gate_field_end(gate *gate) {
@@ -50,6 +68,8 @@ bool gate_field_end(gate *gate) {
     keygate_str first = {gate->buffer, gate->first};
     keygate_str second = {gate->buffer + gate->first, gate->second};
     if (gate->field == GATE_TARGET) {
+        if (gate->cut && !may_be_exempt(gate, second))
+            gate->buffer[gate->first] = '#';
         keygate_evaluation_begin(&gate->evaluation, sizeof gate->evaluation, gate->policy, first,
                                  second);
     } else {
@@ -67,5 +87,9 @@ bool gate_field_end(gate *gate) {
 }
 
 keygate_verdict gate_finish(gate *gate, keygate_decision *out) {
+    /* The header that broke off may be the one that decides. */
+    bool within = gate->field != GATE_NAME || gate->first > 0;
+    if (gate->open && within)
+        gate_begin(gate, gate->policy);
     return keygate_evaluation_finish(&gate->evaluation, out);
 }
