@@ -1,10 +1,11 @@
-/* The three parts of the firmware; each reports what failed. */
+/* The parts of the firmware; each reports what failed. */
 #ifndef CHECKS_H
 #define CHECKS_H
 
 #include "keygate.h"
 
 void check_vectors(void);
+void check_heads(void);
 void check_instructions(void);
 void check_stack(void);
 

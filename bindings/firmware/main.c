@@ -1,6 +1,6 @@
 /* Runs the vectors and the measurements, prints a summary, and exits with 0 or 1. */
 #include "checks.h"
-#include "gate.h"
+#include "head.h"
 #include "output.h"
 #include "port.h"
 
@@ -19,7 +19,9 @@ int main(void) {
     output_number("RAM, policy", sizeof(keygate_policy));
     output_number("RAM, evaluation", sizeof(keygate_evaluation));
     output_number("RAM, gate with its buffer", sizeof(gate));
+    output_number("RAM, reader with its gate", sizeof(head));
     check_vectors();
+    check_heads();
     check_instructions();
     check_stack();
     output_number("failures", output_failures());

@@ -45,6 +45,7 @@ EXPLANATION = {"keygate_explain", "keygate_findings", "keygate_finding_text"}
 # What each control is seen by: a line of the failed run.
 CONTROLS = {
     "expectation": r"^FAILED decide: ",
+    "head": r"^FAILED head: health$",
     "early-exit": r"^FAILED instructions: they depend on a secret$",
     "stack": r"^FAILED stack beyond its limit, or none: stack, decide$",
     "ram": r"^FAILED the library has RAM of its own",
@@ -160,9 +161,10 @@ def firmware(name, level, control):
     defines = [] if why else ["-DEXPLANATION"]
     if control == "stack":
         defines.append("-DCONTROL_STACK")
-    wrong = ["--wrong"] if control == "expectation" else []
+    table_of = {"expectation": "vectors", "head": "heads"}
+    wrong = ["--wrong", table_of[control]] if control in table_of else []
     run(sys.executable, HERE / "table.py", *wrong, work / "table.c")
-    sources = [f"{file}.c" for file in ("main", "vectors", "instructions", "stack", "gate", "output", "semihosting", name)]
+    sources = [f"{file}.c" for file in ("main", "vectors", "heads", "instructions", "stack", "gate", "head", "output", "semihosting", name)]
     image = work / "firmware.elf"
     run(
         f"{machine['tools']}gcc", *machine["cflags"], "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror",

@@ -1,4 +1,5 @@
-/* The vectors as data: table.py writes table.c from tests/vectors. */
+/* The vectors and the request heads as data: table.py writes table.c from tests/vectors and
+   tests/c/heads.py. */
 #ifndef TABLE_H
 #define TABLE_H
 
@@ -17,5 +18,16 @@ typedef struct vector {
 
 extern const vector vectors[];
 extern const uint32_t vector_count;
+
+typedef struct request_head {
+    const char *name;
+    keygate_str auth_mode, head;
+    bool allow;
+    const char *reason; /* by name */
+} request_head;
+
+extern const request_head request_heads[];
+extern const uint32_t request_head_count;
+extern const keygate_str request_head_key; /* the only key */
 
 #endif
