@@ -61,16 +61,13 @@ pub(crate) fn print(text: &[u8]) -> Result<(), Failure> {
         })
 }
 
-/// The name of an option, where it looks like one and not like a key.
-pub(crate) fn option_name(option: &[u8]) -> Option<&str> {
-    if let [b'-', letter] = option
-        && letter.is_ascii_graphic()
-    {
-        return str::from_utf8(option).ok();
-    }
-    let is_name_byte = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
-    let digits = option.iter().filter(|byte| byte.is_ascii_digit()).count();
-    (option.len() <= 32 && digits <= 2 && option.iter().all(is_name_byte))
-        .then(|| str::from_utf8(option).ok())
-        .flatten()
+/// The option that a value was perhaps glued to. The shortest one that the argument begins with: a
+/// longer one may be made of bytes of the value.
+pub(crate) fn glued_to<'n>(
+    argument: &[u8],
+    names: impl Iterator<Item = &'n str>,
+) -> Option<&'n str> {
+    names
+        .filter(|name| argument.starts_with(name.as_bytes()))
+        .min_by_key(|name| name.len())
 }

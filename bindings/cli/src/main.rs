@@ -6,13 +6,14 @@ mod explain;
 mod failure;
 mod keygen;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Parser, Subcommand};
+use clap::{Arg, CommandFactory, Parser, Subcommand};
 use keygate::Language;
 
-use crate::failure::{FAILURE, fail, option_name};
+use crate::failure::{FAILURE, Failure, fail, glued_to};
 
 #[derive(Parser)]
 #[command(version, about, propagate_version = true)]
@@ -41,42 +42,100 @@ fn main() -> ExitCode {
 }
 
 /// Says what is wrong with the arguments. clap's own messages repeat what was typed, and that
-/// may be a key.
+/// may be a key: of that only the names of options are shown, as they are written here.
 fn refuse(error: &clap::Error) -> ExitCode {
-    let kind = error.kind();
-    if let ErrorKind::DisplayHelp | ErrorKind::DisplayVersion = kind {
+    if let ErrorKind::DisplayHelp | ErrorKind::DisplayVersion = error.kind() {
         return match error.print() {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::from(FAILURE),
         };
     }
+    let arguments = std::env::args_os().skip(1);
+    problem(error).report(language(arguments))
+}
+
+/// What `--lang` asks for, in arguments that cannot be used as a whole.
+fn language(arguments: impl Iterator<Item = OsString>) -> Language {
+    let mut value = false;
+    for argument in arguments.take_while(|argument| argument != "--") {
+        if argument == "--lang=zh" || value && argument == "zh" {
+            return Language::Zh;
+        }
+        value = argument == "--lang";
+    }
+    Language::En
+}
+
+fn problem(error: &clap::Error) -> Failure {
     let argument = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(argument)) => argument.as_str(),
         _ => "",
     };
-    let what = match kind {
-        ErrorKind::UnknownArgument => match option_name(argument.as_bytes()) {
-            Some(name) if name.starts_with('-') => {
-                format!("there is no option {name}; a curl command comes after --")
-            }
-            _ => "an argument that is not expected here (not shown, since it may be a key); \
-                  a curl command comes after --"
+    let command = Arguments::command();
+    let options = || {
+        command
+            .get_subcommands()
+            .flat_map(clap::Command::get_arguments)
+    };
+    let long = |option: &Arg| option.get_long().map(|name| format!("--{name}"));
+    let name = options()
+        .filter_map(long)
+        .find(|name| argument.split(' ').next() == Some(name));
+    let (en_name, zh_name) = match &name {
+        Some(name) => (name.as_str(), name.as_str()),
+        None => ("an option", "某个选项"),
+    };
+    let (en, zh) = match error.kind() {
+        ErrorKind::UnknownArgument if argument.starts_with('-') => {
+            let with_value = options().filter(|option| option.get_action().takes_values());
+            let names: Vec<_> = with_value.filter_map(long).collect();
+            let glued_to = glued_to(argument.as_bytes(), names.iter().map(String::as_str));
+            let (en, zh) = match glued_to {
+                Some(name) => (
+                    format!("; did you mean {name}, with a space or = before its value?"),
+                    format!(";是不是 {name}?它与值之间要有空格或 =;"),
+                ),
+                None => (";".to_owned(), ";".to_owned()),
+            };
+            (
+                format!(
+                    "there is no such option (not shown, since it may hold a key){en} \
+                     a curl command comes after --"
+                ),
+                format!("没有这样的选项(不显示,因为其中可能有 key){zh}curl 命令写在 -- 之后"),
+            )
+        }
+        ErrorKind::UnknownArgument => (
+            "an argument that is not expected here (not shown, since it may be a key); \
+             a curl command comes after --"
                 .to_owned(),
-        },
+            "这里不该有这个参数(不显示,因为它可能是 key);curl 命令写在 -- 之后".to_owned(),
+        ),
         ErrorKind::InvalidSubcommand
         | ErrorKind::MissingSubcommand
-        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            "give a subcommand: explain, check or keygen".to_owned()
-        }
-        ErrorKind::ArgumentConflict => {
-            format!("{argument} is given twice, or does not go with another option")
-        }
-        ErrorKind::TooManyValues => format!("{argument} takes no value"),
-        ErrorKind::InvalidValue | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
-            format!("{argument} needs a value")
-        }
-        _ => "the arguments cannot be used".to_owned(),
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => (
+            "give a subcommand: explain, check or keygen".to_owned(),
+            "请给出子命令:explain、check 或 keygen".to_owned(),
+        ),
+        ErrorKind::ArgumentConflict => (
+            format!("{en_name} is given twice, or does not go with another option"),
+            format!("{zh_name} 给了两次,或者不能与另一个选项一起用"),
+        ),
+        ErrorKind::TooManyValues => (
+            format!("{en_name} takes no value"),
+            format!("{zh_name} 不带值"),
+        ),
+        ErrorKind::InvalidValue | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => (
+            format!("{en_name} needs a value"),
+            format!("{zh_name} 缺少值"),
+        ),
+        _ => (
+            "the arguments cannot be used".to_owned(),
+            "这些参数无法使用".to_owned(),
+        ),
     };
-    let message = format!("{what}; see keygate --help");
-    fail(message.clone(), message).report(Language::En)
+    fail(
+        format!("{en}; see keygate --help"),
+        format!("{zh};见 keygate --help"),
+    )
 }

@@ -395,7 +395,7 @@ fn bad_input() {
             [&["--auth-mode", "strict", "--frobnicate"], &request[..]].concat(),
             b"",
             &[],
-            "no option --frobnicate",
+            "no such option (not shown",
         ),
         (
             with(&["--auth-mode", "strict", "--api-key", KEY, "--api-key", KEY]),
@@ -548,7 +548,7 @@ fn bad_input() {
             vec!["--auth-mode", "strict", "--", "curl", &joined, "http://a/"],
             b"",
             &[],
-            "--frobnicate is not known",
+            "an option that is not known",
         ),
         (
             vec!["--auth-mode", "strict", "--", "curl", &option, "http://a/"],
@@ -960,4 +960,94 @@ fn every_finding_can_be_met() {
             }
         }
     }
+}
+
+/// A secret glued to any option of ours, before it, behind it or within it, is not shown, in no
+/// language.
+#[test]
+fn no_piece_of_what_is_glued_to_an_option_is_shown() {
+    let options = [
+        "--config",
+        "--auth-mode",
+        "--allow-lan-access",
+        "--api-key",
+        "--api-key-file",
+        "--lang",
+        "--json",
+        "--raw",
+        "--explain",
+        "--help",
+        "--version",
+        "-h",
+        "-V",
+        "-x",
+        "--",
+    ];
+    let mut refused = 0;
+    for secret in ["zqxv-wkjq-vbzx-qqzj", "Zq7Wv9Kx2Jm4"] {
+        let pieces: Vec<_> = (4..=secret.len())
+            .map(|end| &secret[end - 4..end])
+            .collect();
+        for option in options {
+            let name = option.trim_start_matches('-');
+            let (dashes, half) = (&option[..option.len() - name.len()], name.len() / 2);
+            let glued = [
+                format!("{option}{secret}"),
+                format!("{option}={secret}"),
+                format!("{dashes}{secret}{name}"),
+                format!("{dashes}{}{secret}{}", &name[..half], &name[half..]),
+                format!("{secret}{option}"),
+            ];
+            for word in &glued {
+                for language in ["en", "zh"] {
+                    let request = ["--", "curl", "http://a/"];
+                    for arguments in [
+                        vec![word.as_str()],
+                        vec![word, "explain"],
+                        vec!["keygen", word],
+                        vec!["check", word],
+                        [&["explain", "--lang", language, word], &request[..]].concat(),
+                        vec!["explain", "--auth-mode", "strict", word, "--lang", language],
+                    ] {
+                        let run = run(&arguments);
+                        let output = run.out + &run.err;
+                        let shown = pieces.iter().find(|piece| output.contains(*piece));
+                        assert_eq!(shown, None, "{arguments:?}: {output}");
+                        refused += usize::from(run.status == Some(2));
+                    }
+                }
+            }
+        }
+    }
+    assert!(refused > 500, "{refused} refused");
+}
+
+/// What was probably meant is said, in the language that was asked for.
+#[test]
+fn a_key_glued_to_its_option_is_explained() {
+    for option in ["--api-keyzqxvwkjq", "--api-key-zqxvwkjq"] {
+        let english = strict(&[option, "--", "curl", "http://a/"], b"");
+        assert!(
+            english
+                .err
+                .contains("did you mean --api-key, with a space or ="),
+            "{}",
+            english.err
+        );
+        for lang in [&["--lang", "zh"][..], &["--lang=zh"]] {
+            let chinese = strict(&[lang, &[option]].concat(), b"");
+            assert!(
+                chinese.err.starts_with("错误: 没有这样的选项")
+                    && chinese.err.contains("是不是 --api-key?"),
+                "{}",
+                chinese.err
+            );
+        }
+    }
+    let after = strict(&["--frobnicate", "--", "--lang", "zh"], b"");
+    assert!(
+        after.err.starts_with("error: there is no such option"),
+        "{}",
+        after.err
+    );
 }

@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::url::{self, Url};
-use crate::failure::{Failure, fail, option_name};
+use crate::failure::{Failure, fail, glued_to};
 use options::{Act, Setting, Switch};
 
 /// A request as it reaches the server. Headers that describe a body's length, coding or range are
@@ -102,6 +102,7 @@ fn parse(arguments: &[Vec<u8>]) -> Result<Vec<Transfer>, Failure> {
     let mut parser = Parser {
         done: Vec::new(),
         now: Transfer::default(),
+        count: arguments.len(),
         rest: arguments.iter(),
     };
     let mut options = true;
@@ -119,6 +120,8 @@ fn parse(arguments: &[Vec<u8>]) -> Result<Vec<Transfer>, Failure> {
 struct Parser<'a> {
     done: Vec<Transfer>,
     now: Transfer,
+    /// How many arguments there are.
+    count: usize,
     rest: std::slice::Iter<'a, Vec<u8>>,
 }
 
@@ -145,25 +148,27 @@ impl Parser<'_> {
             ),
             None => (argument, None),
         };
-        let shown = || shown(name, "--");
-        match options::long(name) {
-            Some(Act::Value(setting)) => {
+        let Some((known, act)) = options::long(name) else {
+            return match name.strip_prefix(b"no-").and_then(options::long) {
+                Some((_, Act::Flag(switch))) if joined.is_none() => self.switch(switch, false),
+                _ => Err(self.unknown(name)),
+            };
+        };
+        let option = format!("--{known}");
+        match act {
+            Act::Value(setting) => {
                 let value = match joined {
                     Some(value) => value.to_vec(),
-                    None => self.value(&shown())?,
+                    None => self.value(&option)?,
                 };
                 self.set(setting, value)
             }
-            Some(Act::Refused(en, zh)) => Err(refused(&shown(), en, zh)),
-            Some(Act::Flag(_)) if joined.is_some() => Err(fail(
-                format!("curl's option {} takes no value", shown()),
-                format!("curl 的选项 {} 不带值", shown()),
+            Act::Refused(en, zh) => Err(refused(&option, en, zh)),
+            Act::Flag(_) if joined.is_some() => Err(fail(
+                format!("curl's option {option} takes no value"),
+                format!("curl 的选项 {option} 不带值"),
             )),
-            Some(Act::Flag(switch)) => self.switch(switch, true),
-            None => match name.strip_prefix(b"no-").and_then(options::long) {
-                Some(Act::Flag(switch)) if joined.is_none() => self.switch(switch, false),
-                _ => Err(unknown(&shown())),
-            },
+            Act::Flag(switch) => self.switch(switch, true),
         }
     }
 
@@ -171,28 +176,50 @@ impl Parser<'_> {
     fn short(&mut self, letters: &[u8]) -> Result<(), Failure> {
         let mut letters = letters;
         if letters.is_empty() {
-            return Err(unknown("-"));
+            return Err(self.unknown(letters));
         }
         while let Some((letter, rest)) = letters.split_first() {
-            let shown = || match *letter {
-                letter if letter.is_ascii_graphic() => format!("-{}", char::from(letter)),
-                _ => shown(&[], "-"),
+            let Some(act) = options::short(*letter) else {
+                return Err(self.unknown(&[]));
             };
-            match options::short(*letter) {
-                Some(Act::Flag(switch)) => self.switch(switch, true)?,
-                Some(Act::Value(setting)) => {
+            let option = format!("-{}", char::from(*letter));
+            match act {
+                Act::Flag(switch) => self.switch(switch, true)?,
+                Act::Value(setting) => {
                     let value = match rest {
-                        [] => self.value(&shown())?,
+                        [] => self.value(&option)?,
                         value => value.to_vec(),
                     };
                     return self.set(setting, value);
                 }
-                Some(Act::Refused(en, zh)) => return Err(refused(&shown(), en, zh)),
-                None => return Err(unknown(&shown())),
+                Act::Refused(en, zh) => return Err(refused(&option, en, zh)),
             }
             letters = rest;
         }
         Ok(())
+    }
+
+    /// Says of an option which word it is, and nothing of what it says: it may be glued to a key.
+    fn unknown(&self, long_name: &[u8]) -> Failure {
+        let number = self.count - self.rest.len() + 1; // curl itself is the first
+        let (en, zh) = match glued_to(long_name, options::with_value()) {
+            Some(name) => (
+                format!("; if it is to be --{name}, put a space before its value"),
+                format!(";如果本来是 --{name},请在值之前加空格"),
+            ),
+            None => Default::default(),
+        };
+        fail(
+            format!(
+                "word {number} of the curl command is an option that is not known here (not shown, \
+                 since it may hold a key); leave it out where it does not change the request, and \
+                 write long names out in full{en}"
+            ),
+            format!(
+                "不认识 curl 命令的第 {number} 个词,它是一个选项(不显示,因为其中可能有 key);\
+                 如果它不改变请求,请去掉它;长选项名请写完整{zh}"
+            ),
+        )
     }
 
     fn value(&mut self, option: &str) -> Result<Vec<u8>, Failure> {
@@ -554,23 +581,6 @@ fn read(file: &[u8], option: &str) -> Result<Vec<u8>, Failure> {
             format!("curl 的选项 {option}:无法读取文件:{kind}"),
         )
     })
-}
-
-fn shown(name: &[u8], dashes: &str) -> String {
-    match option_name(name) {
-        Some(name) if !name.is_empty() => format!("{dashes}{name}"),
-        _ => format!("{dashes}... (not shown, since it may be a key)"),
-    }
-}
-
-fn unknown(option: &str) -> Failure {
-    fail(
-        format!(
-            "curl's option {option} is not known here; leave it out where it does not change the \
-             request, and write long names out in full"
-        ),
-        format!("不认识 curl 的选项 {option};如果它不改变请求,请去掉它;长选项名请写完整"),
-    )
 }
 
 fn refused(option: &str, en: &str, zh: &str) -> Failure {

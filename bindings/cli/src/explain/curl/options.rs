@@ -53,17 +53,29 @@ pub(super) enum Act {
     Refused(&'static str, &'static str),
 }
 
-/// An option by its long name.
-pub(super) fn long(name: &[u8]) -> Option<Act> {
-    find(|long, _| long.as_bytes() == name)
+/// An option by its long name, with that name as it is written here.
+pub(super) fn long(name: &[u8]) -> Option<(&'static str, Act)> {
+    all()
+        .find(|(long, _, _)| long.as_bytes() == name)
+        .map(|(long, _, act)| (long, act))
 }
 
 /// An option by its letter.
 pub(super) fn short(letter: u8) -> Option<Act> {
-    find(|_, short| short == letter && letter != 0)
+    all()
+        .find(|(_, short, _)| *short == letter && letter != 0)
+        .map(|(_, _, act)| act)
 }
 
-fn find(mut is: impl FnMut(&str, u8) -> bool) -> Option<Act> {
+/// The long names of the options that take a value.
+pub(super) fn with_value() -> impl Iterator<Item = &'static str> {
+    all()
+        .filter(|(_, _, act)| matches!(act, Value(_)))
+        .map(|(long, _, _)| long)
+}
+
+/// Every option: its long name, its letter or 0, and what it does.
+pub(super) fn all() -> impl Iterator<Item = (&'static str, u8, Act)> {
     let silent = |options: &'static [(&'static str, u8)], act| {
         options
             .iter()
@@ -74,8 +86,6 @@ fn find(mut is: impl FnMut(&str, u8) -> bool) -> Option<Act> {
         .copied()
         .chain(silent(SILENT_FLAGS, Flag(Switch::Nothing)))
         .chain(silent(SILENT_VALUES, Value(Setting::Nothing)))
-        .find(|(long, short, _)| is(long, *short))
-        .map(|(_, _, act)| act)
 }
 
 const OTHER_FILE: Act = Refused(

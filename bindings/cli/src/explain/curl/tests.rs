@@ -524,19 +524,30 @@ fn refusals_name_the_option_or_the_url() {
         (&[], "names no URL"),
         (&["-i"], "names no URL"),
         (&["http://a/", "--next", "-i"], "names no URL"),
-        (&["--frobnicate", "http://a/"], "--frobnicate is not known"),
         (
-            &["--frobnicate=sk-x", "http://a/"],
-            "--frobnicate is not known",
+            &["--frobnicate", "http://a/"],
+            "word 2 of the curl command is an option that is not known",
         ),
-        (&["--sk-0123456789", "http://a/"], "--... (not shown"),
-        (&["-W", "http://a/"], "-W is not known"),
-        (&["-ss&", "http://a/"], "-& is not known"),
-        (&["-", "http://a/"], "- is not known"),
+        (
+            &["http://a/", "-H", "--frobnicate", "--frobnicate=sk-x"],
+            "word 5 of the curl command is an option that is not known",
+        ),
+        (&["--sk-0123456789", "http://a/"], "(not shown"),
+        (
+            &["--oauth2-bearersk-0123456789", "http://a/"],
+            "if it is to be --oauth2-bearer, put a space",
+        ),
+        (
+            &["--user-agentsk-0123456789", "http://a/"],
+            "if it is to be --user, put a space",
+        ),
+        (&["-W", "http://a/"], "word 2 of the curl command"),
+        (&["-ss&", "http://a/"], "word 2 of the curl command"),
+        (&["-", "http://a/"], "word 2 of the curl command"),
         (&["--head=x", "http://a/"], "--head takes no value"),
         (
             &["--no-header", "x", "http://a/"],
-            "--no-header is not known",
+            "an option that is not known",
         ),
         (&["http://a/", "-H"], "-H needs a value"),
         (&["http://a/", "--header"], "--header needs a value"),
@@ -577,6 +588,72 @@ fn refusals_name_the_option_or_the_url() {
         assert!(failure.contains(message), "{command:?}: {failure}");
         assert!(!failure.contains("sk-"), "{command:?}: {failure}");
     }
+}
+
+/// A secret glued to any option, before it, behind it or within it, is not shown, in no language.
+#[test]
+fn no_piece_of_what_is_glued_to_an_option_is_shown() {
+    let mut count = 0;
+    for secret in [
+        "zqxv-wkjq-vbzx-qqzj",
+        "Zq7Wv9Kx2Jm4",
+        "-zqxw",
+        "=zqxvk",
+        "xwzq.9931",
+    ] {
+        let pieces: Vec<_> = (4..=secret.len())
+            .map(|end| &secret[end - 4..end])
+            .collect();
+        let mut options: Vec<_> = super::options::all()
+            .flat_map(|(long, letter, _)| {
+                let letter = (letter != 0).then(|| format!("-{}", char::from(letter)));
+                [
+                    Some(format!("--{long}")),
+                    Some(format!("--no-{long}")),
+                    letter,
+                ]
+            })
+            .flatten()
+            .collect();
+        options.extend((b'!'..=b'~').map(|letter| format!("-{}", char::from(letter))));
+        options.extend(["--", "---", "--no-", "--frobnicate"].map(str::to_owned));
+        for option in options {
+            let (dashes, name) =
+                option.split_at(option.len() - option.trim_start_matches('-').len());
+            let half = name.len() / 2;
+            let mut glued = vec![
+                format!("{option}{secret}"),
+                format!("{option}={secret}"),
+                format!("{option}{secret}=x"),
+                format!("{option}-{secret}"),
+                format!("{dashes}{secret}{name}"),
+                format!("{secret}{option}"),
+            ];
+            if name.is_char_boundary(half) {
+                glued.push(format!(
+                    "{dashes}{}{secret}{}",
+                    &name[..half],
+                    &name[half..]
+                ));
+            }
+            for word in glued {
+                for more in [&[][..], &["http://a/"], &["x", "http://a/"]] {
+                    let words = [&["curl", word.as_str()], more].concat();
+                    let words: Vec<_> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+                    let Err(failure) = requests(&words) else {
+                        continue;
+                    };
+                    count += 1;
+                    for language in [Language::En, Language::Zh] {
+                        let text = failure.text(language);
+                        let shown = pieces.iter().find(|piece| text.contains(*piece));
+                        assert_eq!(shown, None, "{word}: {text}");
+                    }
+                }
+            }
+        }
+    }
+    assert!(count > 1000, "{count} refused");
 }
 
 /// curl itself knows no `--header=`; people write it all the same.
