@@ -106,6 +106,9 @@ public:
     return keygate_policy_drops(&raw_, &after.raw_, str(name), str(value));
   }
 
+  /// Bit n % 64 is set where a header that is read or may be dropped has a name of n bytes.
+  [[nodiscard]] std::uint64_t name_lengths() const noexcept { return keygate_policy_name_lengths(&raw_); }
+
   [[nodiscard]] std::size_t source_count() const noexcept { return keygate_policy_source_count(&raw_); }
   [[nodiscard]] std::string_view source_name(std::size_t index) const noexcept {
     return view(keygate_policy_source_name(&raw_, index));

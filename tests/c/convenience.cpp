@@ -1,6 +1,7 @@
 // keygate.hpp, built without exceptions and RTTI.
 #include <keygate.hpp>
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -23,6 +24,12 @@ int main() {
   auto *policy = new (storage) keygate::policy;
   keygate_header headers[] = {keygate::header("Host", "h"), keygate::header("Authorization", "Bearer sk-right")};
   CHECK(!policy->decide("GET", "/", headers, 2));
+  CHECK(!policy->decide("OPTIONS", "/", nullptr, 0) && policy->name_lengths() == UINT64_MAX);
+  keygate::decision never;
+  CHECK(!never && std::strcmp(never.reason_name(), "invalid_call") == 0);
+  CHECK(std::strstr(never.body(), "invalid_api_key") && never.challenge() != nullptr);
+  keygate::evaluation on_nothing(*policy, "OPTIONS", "/");
+  CHECK(!on_nothing.push("authorization", "sk-right") && !on_nothing.finish());
 
   keygate::config config;
   CHECK(keygate::parse_mode("all_except_health", config.auth_mode) == KEYGATE_OK);
@@ -40,6 +47,31 @@ int main() {
   CHECK(!policy->drops(decision, "Upgrade", "websocket"));
   CHECK(policy->drops(policy->decide("OPTIONS", "/", headers, 1), "Upgrade", "websocket"));
   CHECK(policy->drops(policy->decide("GET", "/", headers, 1), "host", ""));
+
+  CHECK(policy->drops(never, "host", ""));
+  CHECK((policy->name_lengths() & 1U << 9) != 0 && (policy->name_lengths() & 1U << 4) == 0);
+
+  // What cannot be read is a deny, in every mode and for every method, and is dropped.
+  const std::string_view bad(nullptr, 4), empty;
+  const keygate_header odd[] = {keygate::header(bad, "a"), keygate::header("authorization", bad)};
+  const auto invalid = [](const keygate::decision &made) { return !made && made.reason() == KEYGATE_REASON_INVALID_CALL; };
+  CHECK(invalid(policy->decide(bad, "/", headers, 2)) && invalid(policy->decide("GET", bad, headers, 2)));
+  CHECK(invalid(policy->decide("OPTIONS", bad, nullptr, 0)) && invalid(policy->decide("OPTIONS", "/", nullptr, 1)));
+  CHECK(invalid(policy->decide("GET", "/", headers, SIZE_MAX)));
+  CHECK(!policy->decide("GET", "/", odd, 1) && !policy->decide("GET", "/", odd, 2) && !policy->decide("GET", "/", odd + 1, 1));
+  CHECK(!policy->decide(empty, empty, nullptr, 0) && policy->decide(empty, empty, headers, 2));
+  CHECK(policy->drops(decision, bad, "") && policy->drops(decision, "authorization", bad));
+  CHECK(policy->drops(policy->decide("GET", "/", headers, 2), "authorization", "") && !policy->drops(decision, empty, ""));
+  keygate::evaluation interrupted(*policy, "GET", "/");
+  interrupted.push("authorization", bad);
+  interrupted.push("x-api-key", "sk-right");
+  CHECK(!interrupted.finish());
+  keygate::config open = config;
+  CHECK(keygate::parse_mode("all_except_health", open.auth_mode) == KEYGATE_OK);
+  keygate::policy with_health;
+  CHECK(with_health.init(open) == KEYGATE_OK && with_health.decide("GET", "/healthz?/../v1", nullptr, 0));
+  CHECK(!with_health.decide("GET", "/healthz#/../v1", nullptr, 0));
+  CHECK(!with_health.decide("GET", std::string_view("/healthz\0", 9), nullptr, 0));
 
   headers[1] = keygate::header("authorization", "Bearersk-right");
   decision = policy->decide("GET", "/", headers, 2);
