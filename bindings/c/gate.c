@@ -87,6 +87,22 @@ static bool parse(const char *at, const char *end, keygate_request *request) {
   return true;
 }
 
+static bool is_connection(keygate_str name) {
+  static const char connection[] = "connection";
+  bool same = name.len == sizeof connection - 1;
+  for (size_t i = 0; same && i < name.len; i++) {
+    same = (name.ptr[i] | 0x20) == connection[i];
+  }
+  return same;
+}
+
+/* Whether the header must not reach the upstream. A request that was allowed without a key is one
+ * request and not a connection: it upgrades nothing. */
+static bool drops(const keygate_policy *policy, const keygate_decision *decision, keygate_header header) {
+  bool keyless = decision->reason == KEYGATE_REASON_PREFLIGHT || decision->reason == KEYGATE_REASON_HEALTH;
+  return keygate_policy_drops(policy, decision, header.name, header.value) || (keyless && is_connection(header.name));
+}
+
 int main(int argc, char **argv) {
   keygate_config config;
   keygate_config_init(&config, sizeof config);
@@ -121,8 +137,8 @@ int main(int argc, char **argv) {
   printf("%s %s\n", allow ? "allow" : "deny", keygate_reason_name(decision.reason));
   if (allow) {
     for (size_t i = 0; i < request.header_count; i++) {
-      keygate_str name = headers[i].name;
-      if (keygate_policy_drops(&policy, &decision, name, headers[i].value)) {
+      if (drops(&policy, &decision, headers[i])) {
+        keygate_str name = headers[i].name;
         printf("drop before forwarding: %.*s\n", (int)name.len, name.ptr);
       }
     }
