@@ -55,9 +55,11 @@ mod cli {
             let before = requests(&words);
             let header = [b"x-added: ", SECRET].concat();
             let option = [b"--", SECRET].concat();
+            let glued = [b"--oauth2-bearer", SECRET].concat();
             for more in [
                 vec![b"-H".to_vec(), header],
                 vec![option],
+                vec![glued],
                 vec![SECRET.to_vec()],
             ] {
                 let begin = words.get(..1).unwrap_or_default();
