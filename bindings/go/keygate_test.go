@@ -291,7 +291,7 @@ func TestParseErrors(t *testing.T) {
 	const sections = `,"keys":[{"key":"a","label":"b"}],"sources":[{"name":"n","bearer":true}],"exempt":["/x"]`
 	for _, text := range []string{
 		`{"auth_mode":"auto"` + sections + `}`,
-		`{"proxy":{"auth_mode":"auto","port":8045,"deep":{"a":[1,{"api_key":2}]}` + sections + `},"auto_start":true}`,
+		`{"proxy":{"proxy":{"keys":1},"auth_mode":"auto","port":8045,"deep":{"a":[1,{"api_key":2}]}` + sections + `},"auto_start":true}`,
 		"\n{\"API_KEY\": 1, \"auth_mode\": \"off\"}\n",
 	} {
 		if _, err := keygate.ParseConfig([]byte(text)); err != nil {
@@ -299,14 +299,15 @@ func TestParseErrors(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		``:                                        "line 1: here or below, this is not JSON",
-		`s3cr3t`:                                  "line 1: here or below, this is not JSON",
-		`{"auth_mode":"off"`:                      "line 1: here or below, this is not JSON",
-		`{"auth_mode":"off"} s3`:                  "line 1: something follows after the object",
-		`{"auth_mode":"off"}{}`:                   "line 1: something follows after the object",
-		`["s3cr3t"]`:                              "line 1: config: must be an object",
-		`null`:                                    "line 1: config: must be an object",
-		`{}`:                                      "line 1: config: auth_mode is missing; choose one",
+		``:                       "line 1: here or below, this is not JSON",
+		`s3cr3t`:                 "line 1: here or below, this is not JSON",
+		`{"auth_mode":"off"`:     "line 1: here or below, this is not JSON",
+		`{"auth_mode":"off"} s3`: "line 1: something follows after the object",
+		`{"auth_mode":"off"}{}`:  "line 1: something follows after the object",
+		`["s3cr3t"]`:             "line 1: config: must be an object",
+		`null`:                   "line 1: config: must be an object",
+		`{}`:                     "line 1: config: auth_mode is missing; choose one",
+		`{"proxy":{"proxy":{"auth_mode":"off"}}}`: "line 1: proxy: auth_mode is missing; choose one",
 		`{"proxy":{}}`:                            "line 1: proxy: auth_mode is missing; choose one",
 		"{\n\"auth_mode\":\"s3\"}":                "line 2: auth_mode: ",
 		"{\"auth_mode\":\n\nnull}":                "line 3: auth_mode: must be a string",

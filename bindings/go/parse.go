@@ -31,12 +31,13 @@ func (e *ParseError) Unwrap() error { return ErrConfig }
 // ParseConfig reads a JSON configuration: an object with auth_mode (which must be there),
 // allow_lan_access, api_key, keys, sources and exempt, or an object that holds that one under
 // "proxy". Other fields beside these are ignored, so that an application's own file loads as it
-// is. Each character of a string stands for one byte, U+0000 to U+00FF.
+// is; a "proxy" further down is one of them. Each character of a string stands for one byte,
+// U+0000 to U+00FF.
 //
 // The error is a *ParseError. What New refuses is not looked at here.
 func ParseConfig(data []byte) (Config, error) {
 	p := parser{data: data, json: json.NewDecoder(bytes.NewReader(data))}
-	config, err := p.section("config")
+	config, err := p.section(top)
 	if err != nil {
 		return Config{}, err
 	}
@@ -54,6 +55,9 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 	}
 	return err
 }
+
+// top is what errors call the outermost object.
+const top = "config"
 
 // parser reads tokens: encoding/json takes names in any case, takes a field twice, and repeats
 // values in its errors.
@@ -236,9 +240,11 @@ func (p *parser) section(field string) (config Config, err error) {
 				return path, err
 			})
 		case "proxy":
-			section, err := p.section(name)
-			wrapped = &section
-			return true, err
+			if field == top {
+				section, err := p.section(name)
+				wrapped = &section
+				return true, err
+			}
 		}
 		var ignored json.RawMessage
 		if p.json.Decode(&ignored) != nil {
