@@ -25,7 +25,7 @@ type Config struct {
 	// Sources are up to 8 headers that a credential is read from, in order of precedence. Nil:
 	// authorization (Bearer), x-api-key and x-goog-api-key. Empty: none.
 	Sources []Source `json:"sources"`
-	// Exempt are up to 8 paths of up to 64 bytes that AllExceptHealth leaves open to GET and
+	// Exempt are up to 8 paths of up to 64 bytes of 0x21 to 0x7E that AllExceptHealth leaves open to GET and
 	// HEAD. Nil: "/healthz". Empty: none.
 	Exempt []string `json:"exempt"`
 }
@@ -34,7 +34,7 @@ type Config struct {
 type Key struct {
 	// Key has 1 to 256 bytes of space, tab and 0x21 to 0x7E, with no space or tab at an end.
 	Key Secret `json:"key"`
-	// Label has up to 32 bytes and names the key in logs.
+	// Label has up to 32 bytes of 0x21 to 0x7E and names the key in logs.
 	Label string `json:"label"`
 }
 
@@ -98,7 +98,9 @@ const (
 	ErrKeyTooLong     Status = C.KEYGATE_ERR_KEY_TOO_LONG
 	ErrKeyByte        Status = C.KEYGATE_ERR_KEY_BYTE
 	ErrKeyEdge        Status = C.KEYGATE_ERR_KEY_EDGE
+	ErrKeyVariable    Status = C.KEYGATE_ERR_KEY_VARIABLE
 	ErrLabelTooLong   Status = C.KEYGATE_ERR_LABEL_TOO_LONG
+	ErrLabelByte      Status = C.KEYGATE_ERR_LABEL_BYTE
 	ErrTooManySources Status = C.KEYGATE_ERR_TOO_MANY_SOURCES
 	ErrSourceTooLong  Status = C.KEYGATE_ERR_SOURCE_TOO_LONG
 	ErrSourceNotToken Status = C.KEYGATE_ERR_SOURCE_NOT_TOKEN
@@ -107,6 +109,7 @@ const (
 	ErrExemptTooLong  Status = C.KEYGATE_ERR_EXEMPT_TOO_LONG
 	ErrExemptNoSlash  Status = C.KEYGATE_ERR_EXEMPT_NO_SLASH
 	ErrExemptNotPath  Status = C.KEYGATE_ERR_EXEMPT_NOT_PATH
+	ErrExemptByte     Status = C.KEYGATE_ERR_EXEMPT_BYTE
 )
 
 // Error is the library's own text.

@@ -48,20 +48,26 @@ func (p *Policy) FindingsRequest(r *http.Request) []string {
 
 // withHost puts the Host header back where net/http took it from.
 func withHost(r *http.Request) http.Header {
-	h := maps.Clone(r.Header)
-	if h != nil && r.Host != "" {
-		h["Host"] = []string{r.Host}
+	if r.Host == "" {
+		return r.Header
 	}
+	h := http.Header{}
+	maps.Copy(h, r.Header)
+	h["Host"] = []string{r.Host}
 	return h
 }
 
-// withRequest lends the whole request to C, in the order of the names.
+// withRequest lends the whole request to C, in the order of the names. Keys that are not canonical
+// are left out here as they are in Decide: net/http makes none, so no client sent them.
 func (p *Policy) withRequest(method, target string, h http.Header, do func(*C.keygate_policy, *C.keygate_request)) {
 	m := p.shared()
 	var pins runtime.Pinner
 	defer pins.Unpin()
 	var fields [][2]string
 	for _, name := range slices.Sorted(maps.Keys(h)) {
+		if name != http.CanonicalHeaderKey(name) {
+			continue
+		}
 		for _, value := range h[name] {
 			fields = append(fields, [2]string{name, value})
 		}

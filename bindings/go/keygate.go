@@ -10,8 +10,8 @@ package keygate
 #cgo linux,arm64 LDFLAGS: ${SRCDIR}/libkeygate_linux_arm64.a
 #cgo noescape decide
 #cgo nocallback decide
-#cgo noescape carries_credential
-#cgo nocallback carries_credential
+#cgo noescape drops
+#cgo nocallback drops
 
 #include <string.h>
 #include "keygate.h"
@@ -59,8 +59,8 @@ static void decide(const keygate_policy *policy, const names *names, _GoString_ 
 	keygate_evaluation_finish(&evaluation, decision);
 }
 
-static bool carries_credential(const keygate_policy *policy, _GoString_ name) {
-	return keygate_policy_carries_credential(policy, text(name));
+static bool drops(const keygate_policy *policy, const keygate_decision *decision, _GoString_ name, _GoString_ value) {
+	return keygate_policy_drops(policy, decision, text(name), text(value));
 }
 */
 import "C"
@@ -146,7 +146,11 @@ type Decision struct {
 }
 
 func (d Decision) c() C.keygate_decision {
-	decision := C.keygate_decision{size: C.sizeof_keygate_decision, reason: C.keygate_reason(d.Reason)}
+	decision := C.keygate_decision{
+		size:           C.sizeof_keygate_decision,
+		reason:         C.keygate_reason(d.Reason),
+		effective_mode: C.keygate_mode(d.EffectiveMode),
+	}
 	if d.Allow {
 		decision.verdict = C.KEYGATE_ALLOW
 	}
@@ -178,7 +182,7 @@ type made struct {
 	names   C.names
 	sources []source
 	labels  []string
-	// lengths has bit n set where the name of a source has n bytes. All its spellings have as many.
+	// lengths has bit n % 64 set where a header that may have to be dropped has a name of n bytes.
 	lengths uint64
 }
 
@@ -196,11 +200,10 @@ func New(config Config) (*Policy, error) {
 	if err := config.build(storage); err != nil {
 		return nil, err
 	}
-	m := &made{storage: storage}
+	m := &made{storage: storage, lengths: uint64(C.keygate_policy_name_lengths(storage))}
 	for i := range C.keygate_policy_source_count(storage) {
 		name := copied(C.keygate_policy_source_name(storage, i))
 		m.sources = append(m.sources, source{C.uint64_t(i), name, http.CanonicalHeaderKey(name)})
-		m.lengths |= 1 << (len(name) & 63)
 		of := &m.names.source[i]
 		of.len = C.uint32_t(copy(unsafe.Slice((*byte)(unsafe.Pointer(&of.text[0])), len(of.text)), name))
 	}
@@ -232,8 +235,9 @@ func (p *Policy) String() string { return "keygate.Policy" }
 // decoded, with its query) and its headers.
 //
 // The keys of h are in canonical form, as net/http makes them; another spelling, put in by hand,
-// is not read. An http.Header does not say in which order headers of different names came. That
-// order decides nothing: the first occurrence of the first source that is present does.
+// was not received, and no call of this package that reads headers reads it. An http.Header does
+// not say in which order headers of different names came. That order decides nothing: the first
+// occurrence of the first source that is present does.
 func (p *Policy) Decide(method, target string, h http.Header) Decision {
 	return p.decide(method, target, h, "")
 }
@@ -241,7 +245,8 @@ func (p *Policy) Decide(method, target string, h http.Header) Decision {
 // DecideRequest decides about a request that a server received, by its RequestURI and not by its
 // URL, which is decoded. A request without a RequestURI has no path, so that none is exempt.
 //
-// net/http moves the Host header from r.Header to r.Host, so a source "host" is read from there.
+// net/http moves the Host header from r.Header to r.Host, so a source "host" is read from there,
+// and from r.Header only where r.Host is empty.
 func (p *Policy) DecideRequest(r *http.Request) Decision {
 	return p.decide(r.Method, r.RequestURI, r.Header, r.Host)
 }
@@ -253,6 +258,7 @@ func (p *Policy) decide(method, target string, h http.Header, host string) (deci
 		source := &m.sources[i]
 		if source.key == "Host" && host != "" {
 			w.add(source.place, host)
+			continue
 		}
 		for _, value := range h[source.key] {
 			w.add(source.place, value)
@@ -328,26 +334,19 @@ func (w *wanted) free() {
 	}
 }
 
-// CarriesCredential says whether a header of this name may carry a credential: the sources, and
-// their spellings with '_' or '.' for '-'.
-func (p *Policy) CarriesCredential(name string) bool {
+// Drops says whether a header must be dropped before a request is forwarded, after this decision:
+// every spelling of a source's name, and after a Preflight or Health, which let pass a request and
+// not a connection, also what could make another request or a tunnel of it. After a deny it is
+// everything.
+func (p *Policy) Drops(d Decision, name, value string) bool {
 	m := p.shared()
-	if m.lengths>>(len(name)&63)&1 == 0 {
+	if d.Allow && m.lengths>>(len(name)&63)&1 == 0 {
 		return false
 	}
-	carries := bool(C.carries_credential(m.storage, name))
+	decision := d.c()
+	drops := bool(C.drops(m.storage, &decision, name, value))
 	runtime.KeepAlive(m)
-	return carries
-}
-
-// StripCredentials removes every header that may carry a credential, under any spelling. Do so
-// before a request is forwarded.
-func (p *Policy) StripCredentials(h http.Header) {
-	for name := range h {
-		if p.CarriesCredential(name) {
-			delete(h, name)
-		}
-	}
+	return drops
 }
 
 // GenerateKey makes a fresh key: "sk-" and 32 hexadecimal digits.
