@@ -3,12 +3,18 @@ package keygate
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
+
+	"github.com/keygate/keygate/bindings/go/internal/answer"
 )
 
 // Gate holds the policy in force and swaps it while requests are served: each request is decided
-// by one policy or the other. A zero Gate denies everything.
+// by one policy or the other. A nil or zero Gate denies everything.
 type Gate struct {
 	policy atomic.Pointer[Policy]
 }
@@ -32,7 +38,12 @@ func (g *Gate) Reload(config Config) error {
 func (g *Gate) Swap(policy *Policy) { g.policy.Store(policy) }
 
 // Policy gives the policy in force. It is nil, and denies, where none was put in force.
-func (g *Gate) Policy() *Policy { return g.policy.Load() }
+func (g *Gate) Policy() *Policy {
+	if g == nil {
+		return nil
+	}
+	return g.policy.Load()
+}
 
 // Middleware guards next by the policy in force. See Handler.
 func (g *Gate) Middleware(next http.Handler) http.Handler { return &Handler{Gate: g, Next: next} }
@@ -44,12 +55,19 @@ func (p *Policy) Middleware(next http.Handler) http.Handler {
 	return gate.Middleware(next)
 }
 
-// Handler answers denied requests with 401 and hands the others to Next, without the headers that
-// may carry a credential, and with the decision in their context.
+// Handler answers denied requests with 401 and hands the others to Next, without the headers and
+// trailers that must not be forwarded, and with the decision in their context. The headers that
+// Next gets are its own.
+//
+// A denial does not wait for the request's body. What comes of it within 5 seconds is read, so that
+// the client can use the connection again, and then the connection is closed.
 type Handler struct {
+	// Gate decides. Nil denies everything.
 	Gate *Gate
+	// Next serves what was allowed. Without it, that is answered with 500.
 	Next http.Handler
-	// KeepCredentials leaves the credential headers in the request.
+	// KeepCredentials leaves the credential headers in the request. What else must be dropped
+	// after a decision without a key still is.
 	KeepCredentials bool
 	// OnDecision, where it is set, is told of each decision before it is carried out. The request
 	// is as received: it must not be changed, nor logged whole.
@@ -72,20 +90,124 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.OnDecision != nil {
 		h.OnDecision(r, policy, decision)
 	}
-	if !decision.Allow {
+	switch {
+	case !decision.Allow:
 		w.Header().Set("WWW-Authenticate", decision.Challenge())
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusUnauthorized)
-		_, _ = io.WriteString(w, decision.Body())
+		answer.JSON(w, r, http.StatusUnauthorized, decision.Body())
+		return
+	case h.Next == nil:
+		answer.JSON(w, r, http.StatusInternalServerError, `{"error":{"message":"There is no service behind this gate.","type":"api_error","code":"no_service"}}`)
 		return
 	}
+	drops := dropping(func(name, value string) bool { return policy.Drops(decision, name, value) })
+	if h.KeepCredentials {
+		// Credentials are what is dropped after a decision that has no other reason to.
+		all, open := drops, Decision{Allow: true, Reason: AuthOff, EffectiveMode: Off, Key: -1}
+		drops = func(name, value string) bool { return all(name, value) && !policy.Drops(open, name, value) }
+	}
+	h.Next.ServeHTTP(w, drops.forwarded(r, decision))
+}
+
+// Strip removes from h what must not be forwarded after this decision, under any spelling, and its
+// names from Connection. Trailers are headers too, once the body has been read; a Handler sees to
+// them.
+func (p *Policy) Strip(d Decision, h http.Header) {
+	dropping(func(name, value string) bool { return p.Drops(d, name, value) }).strip(h)
+}
+
+// dropping says whether a header is not to be forwarded.
+type dropping func(name, value string) bool
+
+// forwarded is the request as the next handler gets it.
+func (drops dropping) forwarded(r *http.Request, decision Decision) *http.Request {
+	in := r
 	r = r.WithContext(context.WithValue(r.Context(), contextKey{}, decision))
-	if !h.KeepCredentials {
-		r.Header = r.Header.Clone()
-		policy.StripCredentials(r.Header)
-		if policy.CarriesCredential("Host") {
-			r.Host = ""
+	r.Header = r.Header.Clone()
+	drops.strip(r.Header)
+	if drops("Host", r.Host) {
+		r.Host = ""
+	}
+	r.Trailer = in.Trailer.Clone()
+	drops.strip(r.Trailer)
+	if in.Trailer == nil && in.ContentLength >= 0 || in.Body == nil || in.Body == http.NoBody {
+		return r // no more will come
+	}
+	// net/http fills in.Trailer at the end of the body, with what was announced and what was not.
+	r.Body = &body{ReadCloser: in.Body, ended: func() {
+		trailer := in.Trailer.Clone()
+		drops.strip(trailer)
+		if r.Trailer == nil {
+			r.Trailer = trailer
+		} else {
+			maps.Copy(r.Trailer, trailer)
+		}
+	}}
+	return r
+}
+
+// body tells of its end, once.
+type body struct {
+	io.ReadCloser
+	once  sync.Once
+	ended func()
+}
+
+func (b *body) Read(to []byte) (int, error) {
+	n, err := b.ReadCloser.Read(to)
+	if err == io.EOF {
+		b.once.Do(b.ended)
+	}
+	return n, err
+}
+
+// Close may read to the end.
+func (b *body) Close() error {
+	err := b.ReadCloser.Close()
+	b.once.Do(b.ended)
+	return err
+}
+
+func (drops dropping) strip(h http.Header) {
+	for name, values := range h {
+		var kept []string
+		if strings.EqualFold(name, "Connection") {
+			kept = drops.options(values)
+		} else {
+			kept = without(values, func(value string) bool { return drops(name, value) })
+		}
+		switch {
+		case len(kept) > 0:
+			h[name] = kept
+		case len(values) > 0 || drops(name, ""):
+			delete(h, name)
 		}
 	}
-	h.Next.ServeHTTP(w, r)
+	// The protocol of an extended CONNECT, which is an upgrade too.
+	if drops("Upgrade", "") {
+		delete(h, ":protocol")
+	}
+}
+
+// options are the values of Connection without the names of what is dropped.
+func (drops dropping) options(values []string) []string {
+	named := func(option string) bool { return drops(option, "") }
+	var kept []string
+	for _, value := range values {
+		options := strings.FieldsFunc(value, func(c rune) bool { return strings.ContainsRune(", \t", c) })
+		switch left := without(options, named); {
+		case len(left) == len(options):
+			kept = append(kept, value)
+		case len(left) > 0:
+			kept = append(kept, strings.Join(left, ", "))
+		}
+	}
+	return kept
+}
+
+// without leaves the list as it is: others may hold it.
+func without(list []string, drop func(string) bool) []string {
+	if !slices.ContainsFunc(list, drop) {
+		return list
+	}
+	return slices.DeleteFunc(slices.Clone(list), drop)
 }

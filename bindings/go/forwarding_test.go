@@ -1,0 +1,280 @@
+package keygate_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keygate/keygate/bindings/go"
+)
+
+// beyond are the headers that could make another request, or a connection, of an allowed one.
+var beyond = []string{
+	"Upgrade", "HTTP2-Settings", "X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override", "X-Original-URL", "X-Rewrite-URL",
+}
+
+// spellings are ways to write a name that an upstream may take for it.
+func spellings(name string) []string {
+	return []string{name, strings.ToLower(name), strings.ReplaceAll(name, "-", "_"), strings.ReplaceAll(name, "-", "."), strings.ToUpper(strings.Replace(name, "-", "_", 1))}
+}
+
+// A request that passes without a key takes nothing along that makes more of it than one request,
+// whatever becomes of the credentials.
+func TestKeylessAllowIsOneRequest(t *testing.T) {
+	var got *http.Request
+	next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r })
+	gate := new(keygate.Gate)
+	for _, keep := range []bool{false, true} {
+		server := httptest.NewServer(&keygate.Handler{Gate: gate, Next: next, KeepCredentials: keep})
+		for _, c := range []struct {
+			mode, method, path, key string
+			keyless                 bool
+		}{
+			{"strict", "OPTIONS", "/", "", true},
+			{"strict", "OPTIONS", "/", right, true},
+			{"off", "OPTIONS", "/", "", true},
+			{"all_except_health", "GET", "/healthz", "", true},
+			{"all_except_health", "HEAD", "/healthz?a", right, true},
+			{"strict", "GET", "/", right, false},
+			{"off", "GET", "/", "", false},
+		} {
+			gate.Swap(policyOf(t, fmt.Sprintf(`{"auth_mode":%q,"api_key":%q}`, c.mode, right)))
+			for _, name := range beyond {
+				for _, spelling := range spellings(name) {
+					got = nil
+					connection := "keep-alive, " + spelling + ",X-Other upgrade"
+					answer := raw(t, server, fmt.Sprintf("%s %s HTTP/1.1\r\nHost: a\r\nX-Api-Key: %s\r\nConnection: %s\r\nConnection: close\r\n%s: websocket\r\nX_Other: kept\r\n\r\n", c.method, c.path, c.key, connection, spelling))
+					if got == nil {
+						t.Fatalf("%+v, %s: %.40q", c, spelling, answer)
+					}
+					_, there := got.Header[http.CanonicalHeaderKey(spelling)]
+					options := strings.Join(got.Header["Connection"], ", ")
+					if there == c.keyless || got.Header.Get("X_Other") != "kept" || !strings.HasSuffix(options, "close") {
+						t.Errorf("keep %t, %+v: %s is there: %t, beside %q", keep, c, spelling, there, got.Header)
+					}
+					if c.keyless && (strings.Contains(strings.ToLower(options), "upgrade") || strings.Contains(options, spelling)) {
+						t.Errorf("keep %t, %+v: Connection: %s", keep, c, options)
+					}
+					if got := got.Header.Get("X-Api-Key"); keep != (got != "") && c.key != "" {
+						t.Errorf("keep %t, %+v: X-Api-Key: %q", keep, c, got)
+					}
+				}
+			}
+		}
+		server.Close()
+	}
+}
+
+// What is dropped is no option of the connection either, and an extended CONNECT is an upgrade. The
+// caller's lists are not written to.
+func TestStripConnection(t *testing.T) {
+	policy := policyOf(t, `{"auth_mode":"strict","api_key":"k"}`)
+	keyless, keyed := keygate.Decision{Allow: true, Reason: keygate.Preflight}, keygate.Decision{Allow: true, Reason: keygate.KeyMatched}
+	for _, c := range []struct {
+		d              keygate.Decision
+		options, want  string
+		protocolIsThen bool
+	}{
+		{keyed, "close, x-api-key", "close", true},
+		{keyed, "Upgrade", "Upgrade", true},
+		{keyed, " keep-alive,  Upgrade", " keep-alive,  Upgrade", true},
+		{keyed, "X_API_KEY", "", true},
+		{keyless, "Upgrade", "", false},
+		{keyless, "close,UPGRADE,http2-settings\tupgrade", "close", false},
+		{keyless, "close", "close", false},
+		{keygate.Decision{}, "close", "", false},
+	} {
+		values := []string{c.options, c.options}
+		h := http.Header{"connection": values, ":protocol": {"websocket"}}
+		policy.Strip(c.d, h)
+		if got := strings.Join(h["connection"], "|"); got != strings.Trim(c.want+"|"+c.want, "|") || (len(h[":protocol"]) > 0) != c.protocolIsThen {
+			t.Errorf("%v %q: %q", c.d.Reason, c.options, h)
+		}
+		if !slices.Equal(values, []string{c.options, c.options}) {
+			t.Errorf("%q was written over", c.options)
+		}
+	}
+	h := http.Header{"X-Api-Key": nil, "x_api_key": {}, "Authorization": {"a", "b"}, "X-Kept": nil}
+	policy.Strip(keyed, h)
+	if _, kept := h["X-Kept"]; len(h) != 1 || !kept {
+		t.Errorf("left: %q", h)
+	}
+}
+
+// raw sends bytes over a connection of its own and gives what comes back until it is closed.
+func raw(t testing.TB, server *httptest.Server, request string) string {
+	t.Helper()
+	c, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_, _ = io.WriteString(c, request)
+	answer, err := io.ReadAll(c)
+	if err != nil {
+		t.Errorf("%v after %.60q", err, answer)
+	}
+	return string(answer)
+}
+
+// A trailer is a header that comes late. However it is announced, over HTTP/1 and HTTP/2, and
+// whichever way the handler looks at it, none that must not be forwarded is there.
+func TestTrailers(t *testing.T) {
+	policy := policyOf(t, `{"auth_mode":"strict","api_key":"`+right+`"}`)
+	for _, way := range []string{"read", "copied", "closed"} {
+		var before, after http.Header
+		handler := policy.Middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			before = r.Trailer.Clone()
+			switch way {
+			case "read":
+				_, _ = io.ReadAll(r.Body)
+			case "copied":
+				r2 := r.WithContext(r.Context())
+				_, _ = io.Copy(io.Discard, r2.Body)
+				r = r2
+			case "closed":
+				_ = r.Body.Close()
+			}
+			after = r.Trailer
+		}))
+		look := func(what string, kept int) {
+			t.Helper()
+			for _, trailer := range []http.Header{before, after} {
+				for name := range trailer {
+					if policy.Drops(keygate.Decision{Allow: true, Reason: keygate.KeyMatched}, name, "") {
+						t.Errorf("%s, %s: the handler sees the trailer %s: %q", what, way, name, trailer[name])
+					}
+				}
+			}
+			if len(after["X-Kept"]) != kept {
+				t.Errorf("%s, %s: X-Kept: %q", what, way, after["X-Kept"])
+			}
+			before, after = nil, nil
+		}
+		server := httptest.NewUnstartedServer(handler)
+		server.EnableHTTP2 = true
+		server.StartTLS()
+		for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+			client := server.Client()
+			if proto == "HTTP/1.1" {
+				transport := client.Transport.(*http.Transport).Clone()
+				transport.Protocols = new(http.Protocols)
+				transport.Protocols.SetHTTP1(true)
+				transport.TLSClientConfig.NextProtos = nil
+				transport.ForceAttemptHTTP2 = false
+				client = &http.Client{Transport: transport}
+			}
+			r, _ := http.NewRequest("POST", server.URL, io.MultiReader(strings.NewReader("body")))
+			r.Header.Set("X-Api-Key", right)
+			r.Trailer = http.Header{"X-Api-Key": {right}, "X_goog_api_key": {right}, "X-Kept": {"yes"}}
+			if proto == "HTTP/1.1" { // HTTP/2 takes no such trailer
+				r.Trailer.Set("Authorization", "Bearer "+right)
+			}
+			answer, err := client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer.Body.Close()
+			if answer.Proto != proto || answer.StatusCode != 200 {
+				t.Fatalf("%s: %d", answer.Proto, answer.StatusCode)
+			}
+			if way == "closed" && proto == "HTTP/2.0" {
+				look(proto, len(after["X-Kept"])) // a body that is closed there is not read to its end
+			} else {
+				look(proto, 1)
+			}
+			client.CloseIdleConnections()
+		}
+		server.Close()
+
+		plain := httptest.NewServer(handler)
+		for announced, kept := range map[string]int{
+			"":                                  0, // not even an honest one: copies of a request do not see these
+			"Trailer: X-Kept\r\n":               1,
+			"Trailer: X-Api-Key, x-kept\r\n":    1,
+			"Trailer: X-Api-Key\r\n":            1,
+			"Trailer: X_API_KEY\r\n":            1,
+			"Trailer: X-Other, X-Other-Too\r\n": 1,
+		} {
+			raw(t, plain, "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: "+right+"\r\n"+announced+"Transfer-Encoding: chunked\r\n\r\n"+
+				"3\r\nabc\r\n0\r\nX-Api-Key: "+right+"\r\nx_goog_api_key: "+right+"\r\nX-Kept: yes\r\n\r\n")
+			if announced == "" {
+				kept = len(after["X-Kept"])
+			}
+			look(announced, kept)
+		}
+		plain.Close()
+	}
+}
+
+// Where something is missing, nobody gets in, and nothing panics.
+func TestNothingBehindOrInFront(t *testing.T) {
+	served := false
+	next := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served = true })
+	policy := policyOf(t, `{"auth_mode":"off"}`)
+	for name, c := range map[string]struct {
+		handler http.Handler
+		status  int
+	}{
+		"no gate":           {&keygate.Handler{Next: next}, 401},
+		"nothing":           {&keygate.Handler{}, 401},
+		"a nil gate":        {(*keygate.Gate)(nil).Middleware(next), 401},
+		"a zero gate":       {new(keygate.Gate).Middleware(next), 401},
+		"a nil policy":      {(*keygate.Policy)(nil).Middleware(next), 401},
+		"nothing behind it": {policy.Middleware(nil), 500},
+	} {
+		for _, method := range []string{"GET", "OPTIONS"} {
+			w := httptest.NewRecorder()
+			c.handler.ServeHTTP(w, httptest.NewRequest(method, "/healthz", strings.NewReader("body")))
+			if w.Code != c.status || served {
+				t.Errorf("%s: %d", name, w.Code)
+			}
+			if c.status == 401 && (w.Header().Get("WWW-Authenticate") == "" || !bytes.Contains(w.Body.Bytes(), []byte("invalid_api_key"))) {
+				t.Errorf("%s: %q %q", name, w.Header(), w.Body)
+			}
+		}
+	}
+}
+
+// connection is a client that sends what it likes.
+type connection struct {
+	net.Conn
+	*bufio.Reader
+}
+
+func dial(t testing.TB, addr string) connection {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	return connection{c, bufio.NewReader(c)}
+}
+
+// answer reads one.
+func (c connection) answer(t testing.TB, method string) *http.Response {
+	t.Helper()
+	answer, err := http.ReadResponse(c.Reader, &http.Request{Method: method})
+	if err != nil {
+		t.Fatalf("no answer: %v", err)
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatalf("half an answer: %v", err)
+	}
+	answer.Body = io.NopCloser(bytes.NewReader(body))
+	return answer
+}
+
+func (c connection) Read(to []byte) (int, error) { return c.Reader.Read(to) }
