@@ -9,8 +9,10 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/keygate/keygate/bindings/go"
@@ -21,11 +23,17 @@ const (
 	interval  = 100 * time.Millisecond
 )
 
+// errOpen says that a configuration would let everybody in, from anywhere.
+var errOpen = errors.New("with this auth_mode (and allow_lan_access) nobody is asked for a key, and --listen is not a loopback address; " +
+	"choose another auth_mode, listen on 127.0.0.1, or give --allow-open")
+
 // configFile keeps the gate in step with a file.
 type configFile struct {
 	path string
 	log  *slog.Logger
 	gate keygate.Gate
+	// shut says that a policy in mode off is refused.
+	shut bool
 	// last is the reading before, and applied the one that was put in force or refused.
 	last, applied reading
 }
@@ -46,19 +54,28 @@ func openConfig(path string, log *slog.Logger) (*configFile, error) {
 	if err := writeFirst(path, log); err != nil {
 		return nil, fmt.Errorf("--config: %w", err)
 	}
-	file := &configFile{path: path, log: log, applied: read(path)}
-	if err := file.apply(file.applied); err != nil {
+	now := read(path)
+	file := &configFile{path: path, log: log, last: now, applied: now}
+	if err := file.apply(now); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return file, nil
 }
 
 func read(path string) reading {
-	opened, err := os.Open(path)
+	// To open a FIFO would wait for its writer.
+	opened, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return reading{problem: err.Error()}
 	}
 	defer opened.Close()
+	info, err := opened.Stat()
+	if err != nil {
+		return reading{problem: err.Error()}
+	}
+	if !info.Mode().IsRegular() {
+		return reading{problem: "this is not a regular file"}
+	}
 	content, err := io.ReadAll(io.LimitReader(opened, maxConfig+1))
 	if err != nil {
 		return reading{problem: err.Error()}
@@ -66,11 +83,7 @@ func read(path string) reading {
 	if len(content) > maxConfig {
 		return reading{problem: fmt.Sprintf("the file is longer than %d bytes", maxConfig)}
 	}
-	r := reading{content: content}
-	if info, err := opened.Stat(); err == nil {
-		r.mode = info.Mode()
-	}
-	return r
+	return reading{content: content, mode: info.Mode()}
 }
 
 func (f *configFile) apply(r reading) error {
@@ -81,9 +94,14 @@ func (f *configFile) apply(r reading) error {
 	if err != nil {
 		return err
 	}
-	if err := f.gate.Reload(config); err != nil {
+	policy, err := keygate.New(config)
+	if err != nil {
 		return err
 	}
+	if f.shut && open(policy) {
+		return errOpen
+	}
+	f.gate.Swap(policy)
 	if r.mode.Perm()&0o077 != 0 {
 		f.log.Warn("others can read the configuration and the keys in it; chmod 600 it", "file", f.path, "mode", r.mode.Perm().String())
 	}
@@ -91,16 +109,37 @@ func (f *configFile) apply(r reading) error {
 	return nil
 }
 
+// open says whether a policy lets everybody in.
+func open(policy *keygate.Policy) bool {
+	return policy.Decide("", "", nil).EffectiveMode == keygate.Off
+}
+
+// listensOn says where the gate stands. Only on a loopback address, bound and not only named, may
+// it be open, unless the operator says so.
+func (f *configFile) listensOn(address net.Addr, allowOpen bool) error {
+	tcp, is := address.(*net.TCPAddr)
+	f.shut = !allowOpen && !(is && tcp.IP.IsLoopback())
+	if f.shut && open(f.gate.Policy()) {
+		return errOpen
+	}
+	return nil
+}
+
 // watch puts each change in force. The file is read over and over: that sees a rename, a write in
 // place and a swapped link alike, on every file system. A change counts once two readings in a row
 // agree, so that a file that is still being written does not.
-func (f *configFile) watch(ctx context.Context) {
+//
+// At a signal the file is read at once, and put in force whether it changed or not.
+func (f *configFile) watch(ctx context.Context, signals <-chan os.Signal) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-signals:
+			f.last = read(f.path)
+			f.take(f.last)
 		case <-ticker.C:
 			f.see(read(f.path))
 		}
@@ -110,9 +149,12 @@ func (f *configFile) watch(ctx context.Context) {
 func (f *configFile) see(now reading) {
 	settled := now.same(f.last)
 	f.last = now
-	if !settled || now.same(f.applied) {
-		return
+	if settled && !now.same(f.applied) {
+		f.take(now)
 	}
+}
+
+func (f *configFile) take(now reading) {
 	f.applied = now
 	if err := f.apply(now); err != nil {
 		f.log.Error("the configuration is refused; the one before stays in force", "file", f.path, "error", err.Error())

@@ -11,6 +11,9 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/keygate/keygate/bindings/go"
+	"github.com/keygate/keygate/bindings/go/internal/answer"
 )
 
 const dialTimeout = 10 * time.Second
@@ -25,7 +28,7 @@ func newForwarder(upstream *url.URL, log *slog.Logger) http.Handler {
 	f := &forwarder{prefix: strings.TrimSuffix(upstream.EscapedPath(), "/")}
 	f.proxy = httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
-			target, _ := f.target(r.In.RequestURI)
+			target, _ := f.target(r.In.Method, r.In.RequestURI)
 			target.Scheme, target.Host = upstream.Scheme, upstream.Host
 			r.Out.URL, r.Out.Host = target, ""
 			r.SetXForwarded()
@@ -40,12 +43,19 @@ func newForwarder(upstream *url.URL, log *slog.Logger) http.Handler {
 			// Else two idle connections are kept, and a busy proxy dials for nearly every request.
 			MaxIdleConnsPerHost: 256,
 			IdleConnTimeout:     idleTimeout,
+			TLSHandshakeTimeout: dialTimeout,
+		},
+		ModifyResponse: func(r *http.Response) error {
+			if r.StatusCode == http.StatusSwitchingProtocols && !(upgrades(r.Header) && upgrades(r.Request.Header)) {
+				return errors.New("the upstream switched protocols unasked")
+			}
+			return nil
 		},
 		FlushInterval: -1, // streams pass as they come
 		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if errors.Is(err, context.Canceled) {
-				return // the client is gone
+				panic(http.ErrAbortHandler) // the client is gone; net/http would answer 200
 			}
 			// Other errors may quote the request.
 			problem := "the request could not be forwarded"
@@ -57,62 +67,73 @@ func newForwarder(upstream *url.URL, log *slog.Logger) http.Handler {
 				problem = "the upstream closed the connection"
 			}
 			log.Error("upstream failed", "error", problem)
-			answer(w, http.StatusBadGateway, `{"error":{"message":"The service behind this proxy cannot be reached.","type":"api_error","code":"bad_gateway"}}`)
+			if in, is := r.Context().Value(received{}).(*http.Request); is {
+				r = in // with the body as the client sends it
+			}
+			answer.JSON(w, r, http.StatusBadGateway, `{"error":{"message":"The service behind this proxy cannot be reached.","type":"api_error","code":"bad_gateway"}}`)
 		},
 	}
 	return f
 }
 
-func answer(w http.ResponseWriter, status int, body string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = io.WriteString(w, body)
-}
-
 func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := r.RequestURI
-	if end := strings.IndexAny(path, "?#"); end >= 0 {
-		path = path[:end]
+	controller := http.NewResponseController(w)
+	if _, sound := f.target(r.Method, r.RequestURI); !sound || r.Method == http.MethodConnect {
+		answer.JSON(w, r, http.StatusBadRequest, `{"error":{"message":"This request target cannot be forwarded unchanged.","type":"invalid_request_error","code":"bad_target"}}`)
+		return
 	}
+	path, _, _ := strings.Cut(r.RequestURI, "?")
 	if path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-		answer(w, http.StatusOK, `{"status":"ok"}`)
+		answer.JSON(w, r, http.StatusOK, `{"status":"ok"}`)
 		return
 	}
-	if _, sound := f.target(r.RequestURI); !sound || r.Method == http.MethodConnect {
-		answer(w, http.StatusBadRequest, `{"error":{"message":"This request target cannot be forwarded unchanged.","type":"invalid_request_error","code":"bad_target"}}`)
-		return
+	out := r.WithContext(context.WithValue(r.Context(), received{}, r))
+	decision, _ := keygate.FromContext(r.Context())
+	keyless := decision.Reason != keygate.KeyMatched && decision.Reason != keygate.AuthOff
+	if keyless {
+		// Neither a preflight nor a health check has a body. An upstream that reads none would take it
+		// for the next request, and one that waits for it would wait as long as a stranger likes.
+		out.Body, out.ContentLength, out.TransferEncoding, out.Trailer = http.NoBody, 0, nil, nil
+		out.Header.Del("Expect")
 	}
+	if keyless || !upgrades(r.Header) {
+		out.Header.Del("Upgrade")
+	}
+	out.Header.Del("Http2-Settings") // belongs to an upgrade that is never forwarded
+	dropForwarded(out.Header)
+
+	// What the client sends may take as long as it takes, while it is wanted.
+	_ = controller.SetReadDeadline(time.Time{})
 	// An upstream may answer before it has taken the whole body. Else net/http closes the body with
 	// the first byte of the answer, and the transport, still at its end, drops the upstream's.
-	_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/2 is so anyway
-	f.proxy.ServeHTTP(w, r)
+	_ = controller.EnableFullDuplex()
+	answered := false
+	defer func() {
+		if !answered { // it panics, and net/http closes the connection once it has read the body
+			_ = controller.SetReadDeadline(time.Now())
+		}
+	}()
+	f.proxy.ServeHTTP(w, out)
+	answered = true
+	answer.Drain(w, r)
 }
 
-// target is the URL whose request target is, byte for byte, what the gate decided on behind the
-// upstream's own path: nothing is decoded, cleaned or encoded anew. Of an absolute target, the
-// path and query: the host is the upstream's. False where net/http would send something else.
-func (f *forwarder) target(raw string) (*url.URL, bool) {
-	if scheme, rest, is := strings.Cut(raw, "://"); is && !strings.ContainsAny(scheme, "/?#") {
-		if start := strings.IndexAny(rest, "/?"); start < 0 {
-			raw = "/"
-		} else if raw = rest[start:]; raw[0] == '?' {
-			raw = "/" + raw
+// received is the key of the request as the forwarder got it.
+type received struct{}
+
+// upgrades says whether a request is for a WebSocket and nothing else. Any other protocol could
+// carry requests that nobody asks for a key.
+func upgrades(h http.Header) bool {
+	return len(h["Upgrade"]) == 1 && strings.EqualFold(h.Get("Upgrade"), "websocket")
+}
+
+// dropForwarded drops what a client says in the place of a proxy. ReverseProxy drops these names in
+// one spelling; many an upstream reads them in others.
+func dropForwarded(h http.Header) {
+	for name := range h {
+		switch strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(name)) {
+		case "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto":
+			delete(h, name)
 		}
 	}
-	// A '#' is no part of a target. The gate takes it for the end of the path, others may not.
-	if strings.Contains(raw, "#") {
-		return nil, false
-	}
-	if raw != "*" {
-		raw = f.prefix + raw
-	}
-	target := &url.URL{Opaque: raw}
-	if strings.HasPrefix(raw, "//") { // net/url takes an Opaque like this for a host
-		parsed, err := url.ParseRequestURI(raw)
-		if err != nil {
-			return nil, false
-		}
-		target = parsed
-	}
-	return target, target.RequestURI() == raw
 }

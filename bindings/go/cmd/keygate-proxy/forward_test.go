@@ -55,7 +55,9 @@ func newUpstream(t *testing.T) *host.Upstream {
 }
 
 func serve(t *testing.T, handler http.HandlerFunc) string {
-	server := httptest.NewServer(handler)
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.DisableGeneralOptionsHandler = true
+	server.Start()
 	t.Cleanup(server.Close)
 	return server.URL
 }
@@ -99,18 +101,60 @@ func TestTargetIsForwardedAsReceived(t *testing.T) {
 				t.Errorf("%q: arrived as %q", target, r.RequestURI)
 			}
 		}
-		for _, request := range []string{"OPTIONS * HTTP/1.1", "GET /a#b HTTP/1.1", "CONNECT a:1 HTTP/1.1"} {
+	}
+}
+
+// What is no target, and what leads out of the upstream's own path, is answered 400 and not
+// forwarded.
+func TestTargetsThatAreRefused(t *testing.T) {
+	upstream := newUpstream(t)
+	const keyed = "POST "
+	anywhere := []string{
+		"OPTIONS x:/admin", "OPTIONS x:admin", "OPTIONS x:", "OPTIONS a?://b/c", "OPTIONS x:/a://b", "OPTIONS http:/admin", "OPTIONS ://a/b", "OPTIONS 1_x://a/b",
+		"OPTIONS http:///admin", "OPTIONS http://?a", "OPTIONS http://", "OPTIONS /a#b", "OPTIONS http://a/b#c", "OPTIONS *a", "OPTIONS *?a", "OPTIONS #", "OPTIONS a:1",
+		keyed + "x:/admin", keyed + "*", "GET *", "GET /healthz#", "GET /healthz#/../private", "CONNECT a:1", "CONNECT /a", "CONNECT http://a/b", "PRI *",
+	}
+	outOfPrefix := []string{
+		"OPTIONS *", "OPTIONS /../admin", "OPTIONS /..", "OPTIONS /../", "OPTIONS /..?a", "OPTIONS /a/../../admin", "OPTIONS /./../admin", "OPTIONS //../admin",
+		"OPTIONS /a//../../admin", "OPTIONS http://a/../admin", "OPTIONS http://a/..", "OPTIONS /../base/a",
+		"OPTIONS /%2e%2e/admin", "OPTIONS /.%2E/admin", "OPTIONS /%2e./admin", "OPTIONS /a/%2e%2e/%2e%2e/admin",
+		"OPTIONS /..%2fadmin", "OPTIONS /..%2Fadmin", "OPTIONS /%2e%2e%2fadmin", "OPTIONS /a%2f..%2f../admin", "OPTIONS /a%2fb/../../admin",
+		`OPTIONS /..\admin`, `OPTIONS /a\..\..\admin`, `OPTIONS /a\b/../../admin`, `OPTIONS /a%2fb\..\..\admin`, "OPTIONS /..%5cadmin", "OPTIONS /a%5c..%5C..%5cadmin",
+		"OPTIONS /%252e%252e/admin", "OPTIONS /%252e%252e%252fadmin", "OPTIONS /%25252e%25252e/admin", "OPTIONS /..;/admin", "OPTIONS /..;a=b/admin", "OPTIONS /..%3b/admin", "OPTIONS /..%00/admin",
+		"OPTIONS /%2525252525252e./admin", "OPTIONS /%2525252525",
+		keyed + "/../admin", keyed + "/%2e%2e/admin",
+	}
+	for prefix, requests := range map[string][]string{"": anywhere, "/base": append(outOfPrefix, anywhere...), "/base/": outOfPrefix, "/a/b": outOfPrefix} {
+		proxy := start(t, strict(always), upstream.URL+prefix)
+		for _, request := range requests {
 			_, before := upstream.Last()
-			answer, err := host.Raw(proxy.Addr, []byte(request+"\r\nHost: a\r\nConnection: close\r\nX-Api-Key: "+always+"\r\n\r\n"))
-			r, after := upstream.Last()
-			asterisk := strings.Contains(request, "*")
-			if err != nil || asterisk != bytes.HasPrefix(answer, []byte("HTTP/1.1 200 ")) || asterisk != (after == before+1) {
-				t.Errorf("%s: %.60q, %v", request, answer, err)
-			}
-			if asterisk && r.RequestURI != "*" {
-				t.Errorf("%s arrived as %q", request, r.RequestURI)
+			answer, err := host.Raw(proxy.Addr, []byte(request+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: "+always+"\r\n\r\n"))
+			if r, after := upstream.Last(); err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 400 ")) || after != before {
+				t.Errorf("%s, prefix %q: %.60q, %v, %d forwarded", request, prefix, answer, err, after-before)
+				if after != before {
+					t.Errorf("as %q", r.RequestURI)
+				}
 			}
 		}
+	}
+	// Dots that stay within, or are no segments, pass.
+	proxy := start(t, strict(always), upstream.URL+"/base")
+	for _, target := range []string{
+		"/a/..", "/a/../b", "/a/b/../../c", "/./a", "/a/%2e%2e/b", "/...", "/..a", "/a..", "/.../../a", "/a/..;/b", "/a?b=/../../c", "/a?%2e%2e/../..", "/%2541", "/a%20b/%c3%a9", "/%252525",
+		"/.well-known/a", "/v1/models/a:b", "/a%2fb", `/a\b`,
+	} {
+		_, before := upstream.Last()
+		answer, err := host.Raw(proxy.Addr, []byte("GET "+target+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: "+always+"\r\n\r\n"))
+		if r, after := upstream.Last(); err != nil || after != before+1 || r.RequestURI != "/base"+target {
+			t.Errorf("%s: %.60q, %v, arrived as %q", target, answer, err, r.RequestURI)
+		}
+	}
+	// An upstream without a path may be asked about as a whole.
+	if answer, err := host.Raw(start(t, strict(always), upstream.URL+"/").Addr, []byte("OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")); !bytes.HasPrefix(answer, []byte("HTTP/1.1 200 ")) {
+		t.Errorf("%.60q, %v", answer, err)
+	}
+	if r, _ := upstream.Last(); r.RequestURI != "*" {
+		t.Errorf("* arrived as %q", r.RequestURI)
 	}
 }
 

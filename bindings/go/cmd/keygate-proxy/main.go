@@ -23,25 +23,28 @@ import (
 
 const (
 	usageStatus     = 2
-	shutdownTimeout = 10 * time.Second
-	headerTimeout   = 30 * time.Second
+	shutdownTimeout = 8 * time.Second
 	idleTimeout     = 120 * time.Second
+	// requestTimeout is for a request's headers, and for all of a request that is not forwarded.
+	requestTimeout = 10 * time.Second
+	maxHeaders     = 256 << 10 // bytes
 )
 
 type options struct {
-	config   string
-	upstream *url.URL
-	listen   string
-	explain  bool
-	noStrip  bool
+	config    string
+	upstream  *url.URL
+	listen    string
+	allowOpen bool
+	explain   bool
+	noStrip   bool
 }
 
 func usage(flags *flag.FlagSet) {
-	fmt.Fprint(flags.Output(), `Usage: keygate-proxy --upstream URL [--config FILE] [--listen ADDR] [--explain] [--no-strip]
+	fmt.Fprint(flags.Output(), `Usage: keygate-proxy --upstream URL [--config FILE] [--listen ADDR] [--allow-open] [--explain] [--no-strip]
 
 Forwards requests that carry a right API key to URL, and answers the others with 401.
-The configuration is read again when FILE changes. If there is no FILE, one is written with a
-fresh key.
+The configuration is read again when FILE changes, and at SIGHUP. If there is no FILE, one is
+written with a fresh key.
 
 `)
 	flags.PrintDefaults()
@@ -55,6 +58,7 @@ func parse(arguments []string) (options, error) {
 	flags.StringVar(&o.config, "config", defaultConfig(), "the configuration, JSON, in `FILE`")
 	upstream := flags.String("upstream", "", "where to forward to, an http or https `URL`, with a path in front or not")
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:8045", "the `ADDR`ess to listen on, HOST:PORT; port 0 takes a free one")
+	flags.BoolVar(&o.allowOpen, "allow-open", false, "listen elsewhere than on the loopback interface with a configuration that asks nobody for a key")
 	flags.BoolVar(&o.explain, "explain", false, "log the codes of the explanation of each decision")
 	flags.BoolVar(&o.noStrip, "no-strip", false, "forward the headers that carry the key")
 	version := flags.Bool("version", false, "print the version and exit")
@@ -110,6 +114,8 @@ func main() {
 func run(o options, log *slog.Logger) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
 	file, err := openConfig(o.config, log)
 	if err != nil {
 		return err
@@ -118,7 +124,10 @@ func run(o options, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	go file.watch(ctx)
+	if err := file.listensOn(listener.Addr(), o.allowOpen); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	go file.watch(ctx, hangup)
 	server := &http.Server{
 		Handler: &keygate.Handler{
 			Gate:            &file.gate,
@@ -126,9 +135,10 @@ func run(o options, log *slog.Logger) error {
 			KeepCredentials: o.noStrip,
 			OnDecision:      decisionLogger(log, o.explain),
 		},
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ReadTimeout:    requestTimeout, // lifted for what is forwarded
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: maxHeaders,
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		// Else OPTIONS * would be answered without the gate's word.
 		DisableGeneralOptionsHandler: true,
 	}
@@ -151,7 +161,7 @@ func run(o options, log *slog.Logger) error {
 }
 
 // decisionLogger logs which rule decided. Neither target nor header is logged: each may hold a
-// key, and so may a method that is none of the usual.
+// key, and so may a method that is none of the usual. What does not apply is left out.
 func decisionLogger(log *slog.Logger, explain bool) func(*http.Request, *keygate.Policy, keygate.Decision) {
 	usual := []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"}
 	return func(r *http.Request, policy *keygate.Policy, d keygate.Decision) {
@@ -176,7 +186,7 @@ func decisionLogger(log *slog.Logger, explain bool) func(*http.Request, *keygate
 			attributes = append(attributes, slog.String("source", d.Source))
 		}
 		if d.Reason == keygate.KeyMatched {
-			attributes = append(attributes, slog.Int("key", d.Key))
+			attributes = append(attributes, slog.Int("key_index", d.Key))
 		}
 		if d.KeyLabel != "" {
 			attributes = append(attributes, slog.String("key_label", d.KeyLabel))
