@@ -45,12 +45,6 @@ func newForwarder(upstream *url.URL, log *slog.Logger) http.Handler {
 			IdleConnTimeout:     idleTimeout,
 			TLSHandshakeTimeout: dialTimeout,
 		},
-		ModifyResponse: func(r *http.Response) error {
-			if r.StatusCode == http.StatusSwitchingProtocols && !(upgrades(r.Header) && upgrades(r.Request.Header)) {
-				return errors.New("the upstream switched protocols unasked")
-			}
-			return nil
-		},
 		FlushInterval: -1, // streams pass as they come
 		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
@@ -109,8 +103,8 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = controller.EnableFullDuplex()
 	answered := false
 	defer func() {
-		if !answered { // it panics, and net/http closes the connection once it has read the body
-			_ = controller.SetReadDeadline(time.Now())
+		if !answered { // net/http is about to close the connection, once it has read the body
+			answer.Abandon(w, r)
 		}
 	}()
 	f.proxy.ServeHTTP(w, out)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -114,6 +115,16 @@ func TestConnectionsEnd(t *testing.T) {
 	if err != nil || status != 200 || took > closed {
 		t.Errorf("an early answer: %d after %v, %v", status, took, err)
 	}
+	dying := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if c, _, err := w.(http.Hijacker).Hijack(); err == nil {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+			c.Close()
+		}
+	})
+	_, _, err = unfinished(start(t, strict(always), dying).Addr, "POST / HTTP/1.1\r\nHost: a\r\nX-Api-Key: "+always+"\r\nContent-Length: 1000\r\n\r\nx")
+	if !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("half an answer: %v", err)
+	}
 	c, err := net.Dial("tcp", proxy.Addr)
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +137,23 @@ func TestConnectionsEnd(t *testing.T) {
 	}
 	if answer, err := host.Raw(proxy.Addr, []byte("GET / HTTP/1.1\r\nHost: a\r\nX-A: "+strings.Repeat("a", 2*maxHeaders)+"\r\n\r\n")); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 431 ") {
 		t.Errorf("a head that is too long: %.60q, %v", answer, err)
+	}
+}
+
+// A client that ends its side before there is an answer gets none, and no empty 200 that nobody gave.
+func TestNoAnswerOfItsOwn(t *testing.T) {
+	upstream := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	proxy := start(t, strict(always), upstream)
+	c, err := net.Dial("tcp", proxy.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(closed))
+	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\nX-Api-Key: "+always+"\r\n\r\n")
+	_ = c.(*net.TCPConn).CloseWrite()
+	if answer, err := io.ReadAll(c); err != nil || len(answer) > 0 {
+		t.Errorf("%.60q, %v", answer, err)
 	}
 }
 

@@ -143,27 +143,6 @@ func TestOnlyWebSocketsUpgrade(t *testing.T) {
 	}
 }
 
-// An upstream that switches protocols unasked is none to talk to.
-func TestUpstreamSwitchesUnasked(t *testing.T) {
-	for _, headers := range []string{"Connection: Upgrade\r\n", "Connection: Upgrade\r\nUpgrade: h2c\r\n", "Connection: Upgrade\r\nUpgrade: websocket\r\n", ""} {
-		upstream := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-			c, buffered, err := w.(http.Hijacker).Hijack()
-			if err != nil {
-				return
-			}
-			defer c.Close()
-			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\n"+headers+"\r\n")
-			_, _ = io.Copy(c, buffered)
-		})
-		proxy := start(t, strict(always), upstream)
-		for _, line := range []string{"OPTIONS / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nX-Api-Key: " + always + "\r\n", "OPTIONS / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade:\r\n"} {
-			if _, _, status := ask(t, proxy, line+"Host: a\r\n\r\n"); status != 502 {
-				t.Errorf("%q, %q: %d", headers, line, status)
-			}
-		}
-	}
-}
-
 // deaf is an upstream that reads no bodies, as not a few do for methods that have none: it answers
 // each head that comes. It gives the first lines of what it took for requests.
 func deaf(t *testing.T) (string, func() []string) {

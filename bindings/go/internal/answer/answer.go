@@ -53,6 +53,7 @@ func Drain(w http.ResponseWriter, r *http.Request) {
 	if _, err := io.CopyN(io.Discard, r.Body, DrainBytes); err == io.EOF {
 		return
 	}
+	Abandon(w, r)
 	for {
 		// This is how a handler tells net/http's own ResponseWriter, and no other.
 		_, _ = http.MaxBytesReader(w, io.NopCloser(strings.NewReader("x")), 0).Read(make([]byte, 1))
@@ -61,6 +62,14 @@ func Drain(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		w = wrapper.Unwrap()
+	}
+}
+
+// Abandon has every reading of the request's body fail. net/http reads on when the handler is done,
+// and lifts the time limit for that where it finds somebody else in the middle of reading.
+func Abandon(w http.ResponseWriter, r *http.Request) {
+	if remains(r) && http.NewResponseController(w).SetReadDeadline(time.Now()) == nil {
+		_, _ = io.CopyN(io.Discard, r.Body, 64<<10) // what is there already, and then it has failed
 	}
 }
 
