@@ -102,7 +102,12 @@ func TestStripConnection(t *testing.T) {
 			t.Errorf("%q was written over", c.options)
 		}
 	}
-	h := http.Header{"X-Api-Key": nil, "x_api_key": {}, "Authorization": {"a", "b"}, "X-Kept": nil}
+	h := http.Header{"Connection": {"k", "close"}, "X-Other": {"a"}}
+	policyOf(t, `{"auth_mode":"strict","sources":[{"name":"connection"}]}`).Strip(keyed, h)
+	if len(h) != 1 || len(h["X-Other"]) != 1 {
+		t.Errorf("left of a source that is called so: %q", h)
+	}
+	h = http.Header{"X-Api-Key": nil, "x_api_key": {}, "Authorization": {"a", "b"}, "X-Kept": nil}
 	policy.Strip(keyed, h)
 	if _, kept := h["X-Kept"]; len(h) != 1 || !kept {
 		t.Errorf("left: %q", h)

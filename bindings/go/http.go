@@ -169,45 +169,58 @@ func (b *body) Close() error {
 
 func (drops dropping) strip(h http.Header) {
 	for name, values := range h {
-		var kept []string
-		if strings.EqualFold(name, "Connection") {
-			kept = drops.options(values)
-		} else {
-			kept = without(values, func(value string) bool { return drops(name, value) })
+		without := drops.values
+		if strings.EqualFold(name, "Connection") && !drops(name, "") {
+			without = drops.options
 		}
-		switch {
-		case len(kept) > 0:
+		switch kept, fewer := without(name, values); {
+		case fewer && len(kept) > 0:
 			h[name] = kept
-		case len(values) > 0 || drops(name, ""):
+		case fewer, len(values) == 0 && drops(name, ""):
 			delete(h, name)
 		}
 	}
 	// The protocol of an extended CONNECT, which is an upgrade too.
-	if drops("Upgrade", "") {
+	if _, there := h[":protocol"]; there && drops("Upgrade", "") {
 		delete(h, ":protocol")
 	}
 }
 
-// options are the values of Connection without the names of what is dropped.
-func (drops dropping) options(values []string) []string {
-	named := func(option string) bool { return drops(option, "") }
-	var kept []string
-	for _, value := range values {
-		options := strings.FieldsFunc(value, func(c rune) bool { return strings.ContainsRune(", \t", c) })
-		switch left := without(options, named); {
-		case len(left) == len(options):
-			kept = append(kept, value)
-		case len(left) > 0:
-			kept = append(kept, strings.Join(left, ", "))
-		}
+// values are those that are kept, in a list of their own where there are fewer.
+func (drops dropping) values(name string, values []string) (kept []string, fewer bool) {
+	dropped := func(value string) bool { return drops(name, value) }
+	if !slices.ContainsFunc(values, dropped) {
+		return values, false
 	}
-	return kept
+	return slices.DeleteFunc(slices.Clone(values), dropped), true
 }
 
-// without leaves the list as it is: others may hold it.
-func without(list []string, drop func(string) bool) []string {
-	if !slices.ContainsFunc(list, drop) {
-		return list
+// options are the values of Connection without the names of what is dropped.
+func (drops dropping) options(_ string, values []string) (kept []string, fewer bool) {
+	names := func(value string) bool {
+		for option := range strings.FieldsFuncSeq(value, between) {
+			if drops(option, "") {
+				return true
+			}
+		}
+		return false
 	}
-	return slices.DeleteFunc(slices.Clone(list), drop)
+	if !slices.ContainsFunc(values, names) {
+		return values, false
+	}
+	for _, value := range values {
+		if !names(value) {
+			kept = append(kept, value)
+			continue
+		}
+		options := strings.FieldsFunc(value, between)
+		if options = slices.DeleteFunc(options, func(option string) bool { return drops(option, "") }); len(options) > 0 {
+			kept = append(kept, strings.Join(options, ", "))
+		}
+	}
+	return kept, true
 }
+
+// between says what stands between options. Where that is white space alone they are no options, but
+// somebody may read them as such.
+func between(c rune) bool { return c == ',' || c == ' ' || c == '\t' }

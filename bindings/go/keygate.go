@@ -59,8 +59,8 @@ static void decide(const keygate_policy *policy, const names *names, _GoString_ 
 	keygate_evaluation_finish(&evaluation, decision);
 }
 
-static bool drops(const keygate_policy *policy, const keygate_decision *decision, _GoString_ name, _GoString_ value) {
-	return keygate_policy_drops(policy, decision, text(name), text(value));
+static bool drops(const keygate_policy *policy, keygate_decision decision, _GoString_ name, _GoString_ value) {
+	return keygate_policy_drops(policy, &decision, text(name), text(value));
 }
 */
 import "C"
@@ -343,8 +343,7 @@ func (p *Policy) Drops(d Decision, name, value string) bool {
 	if d.Allow && m.lengths>>(len(name)&63)&1 == 0 {
 		return false
 	}
-	decision := d.c()
-	drops := bool(C.drops(m.storage, &decision, name, value))
+	drops := bool(C.drops(m.storage, d.c(), name, value))
 	runtime.KeepAlive(m)
 	return drops
 }
