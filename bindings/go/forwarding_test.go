@@ -78,7 +78,7 @@ func TestKeylessAllowIsOneRequest(t *testing.T) {
 func TestStripConnection(t *testing.T) {
 	policy := policyOf(t, `{"auth_mode":"strict","api_key":"k"}`)
 	keyless, keyed := keygate.Decision{Allow: true, Reason: keygate.Preflight}, keygate.Decision{Allow: true, Reason: keygate.KeyMatched}
-	for _, c := range []struct {
+	for i, c := range []struct {
 		d              keygate.Decision
 		options, want  string
 		protocolIsThen bool
@@ -93,9 +93,10 @@ func TestStripConnection(t *testing.T) {
 		{keygate.Decision{}, "close", "", false},
 	} {
 		values := []string{c.options, c.options}
-		h := http.Header{"connection": values, ":protocol": {"websocket"}}
+		name := []string{"Connection", "connection"}[i%2]
+		h := http.Header{name: values, ":protocol": {"websocket"}}
 		policy.Strip(c.d, h)
-		if got := strings.Join(h["connection"], "|"); got != strings.Trim(c.want+"|"+c.want, "|") || (len(h[":protocol"]) > 0) != c.protocolIsThen {
+		if got := strings.Join(h[name], "|"); got != strings.Trim(c.want+"|"+c.want, "|") || (len(h[":protocol"]) > 0) != c.protocolIsThen {
 			t.Errorf("%v %q: %q", c.d.Reason, c.options, h)
 		}
 		if !slices.Equal(values, []string{c.options, c.options}) {
