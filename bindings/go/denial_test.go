@@ -21,14 +21,16 @@ const (
 )
 
 // gated is a server of which no request may reach what is behind it.
-func gated(t *testing.T, with func(http.Handler) http.Handler) *httptest.Server {
+func gated(t *testing.T, with func(http.Handler) http.Handler, timeout time.Duration) *httptest.Server {
 	handler := policyOf(t, `{"auth_mode":"strict","api_key":"`+right+`"}`).Middleware(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		t.Error("a denied request was handed on")
 	}))
 	if with != nil {
 		handler = with(handler)
 	}
-	server := httptest.NewServer(handler)
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.ReadTimeout = timeout
+	server.Start()
 	t.Cleanup(server.Close)
 	return server
 }
@@ -47,7 +49,7 @@ func (c connection) end(t testing.TB) {
 // connection is closed.
 func TestDenialDoesNotWait(t *testing.T) {
 	t.Parallel()
-	server := gated(t, nil)
+	server := gated(t, nil, 0)
 	since := time.Now()
 	var clients sync.WaitGroup
 	for i := range 200 {
@@ -78,7 +80,7 @@ func TestDenialDoesNotWait(t *testing.T) {
 // A body that comes in drops is not waited for longer, and what comes of it is no request.
 func TestDenialOfADrippingBody(t *testing.T) {
 	t.Parallel()
-	server := gated(t, nil)
+	server := gated(t, nil, 0)
 	c := dial(t, server.Listener.Addr().String())
 	_ = c.SetDeadline(time.Now().Add(closed))
 	fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
@@ -105,7 +107,7 @@ func TestDenialOfADrippingBody(t *testing.T) {
 // A client that sends its body goes on using its connection: a body that comes with the request, one
 // that comes later, and one that net/http by itself would not read to the end.
 func TestDenialKeepsTheConnection(t *testing.T) {
-	server := gated(t, nil)
+	server := gated(t, nil, 0)
 	c := dial(t, server.Listener.Addr().String())
 	for _, size := range []int{0, 1, 1000, 256 << 10, 3 << 20} {
 		body := strings.Repeat("b", size)
@@ -143,7 +145,7 @@ func TestDenialKeepsTheConnection(t *testing.T) {
 
 // The next request of a connection is decided by itself, also one that came along with a body.
 func TestDenialAndTheNextRequest(t *testing.T) {
-	server := gated(t, nil)
+	server := gated(t, nil, 0)
 	answer := raw(t, server, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcPOST /b HTTP/1.1\r\nHost: a\r\nX-Api-Key: wrong\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 	if strings.Count(answer, "HTTP/1.1 401 ") != 2 || strings.Count(answer, `"missing_api_key"`) != 1 || strings.Count(answer, `"invalid_api_key"`) != 1 {
 		t.Errorf("%q", answer)
@@ -153,7 +155,7 @@ func TestDenialAndTheNextRequest(t *testing.T) {
 // Who asks first whether to send a body is told not to.
 func TestDenialOfExpectContinue(t *testing.T) {
 	t.Parallel()
-	server := gated(t, nil)
+	server := gated(t, nil, 0)
 	c := dial(t, server.Listener.Addr().String())
 	_ = c.SetDeadline(time.Now().Add(closed))
 	fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n")
@@ -181,8 +183,7 @@ func TestDenialBehindOtherMiddleware(t *testing.T) {
 	} {
 		server := gated(t, func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(wrap(w), r) })
-		})
-		server.Config.ReadTimeout = closed / 2 // all that ends the opaque one
+		}, closed/2) // all that ends the opaque one
 		c := dial(t, server.Listener.Addr().String())
 		_ = c.SetDeadline(time.Now().Add(closed))
 		since := time.Now()
