@@ -35,14 +35,24 @@ typedef struct {
 
 typedef struct {
     ngx_http_keygate_settings_t  settings;
-    uint64_t                     lengths;   /* bit n: a source's name has n bytes */
+    uint64_t                     lengths;   /* of the names to look at */
     keygate_policy               policy;
+    keygate_policy              *strict;    /* the same where a key is asked for */
 } ngx_http_keygate_policy_t;
+
+
+/* An indexed variable that is made of a request header. */
+typedef struct {
+    ngx_uint_t                  index;
+    ngx_str_t                   header;     /* as in $http_HEADER */
+} ngx_http_keygate_derived_t;
 
 
 typedef struct {
     ngx_http_keygate_secret_t  *secrets;
     ngx_array_t                 policies;   /* of ngx_http_keygate_policy_t * */
+    ngx_array_t                 derived;    /* of ngx_http_keygate_derived_t */
+    ngx_int_t                   user;       /* the index of $remote_user */
     ngx_uint_t                  used;
 } ngx_http_keygate_main_conf_t;
 
@@ -58,26 +68,64 @@ typedef struct {
 } ngx_http_keygate_loc_conf_t;
 
 
-typedef struct {
-    ngx_http_keygate_policy_t  *policy;     /* which decided */
+/*
+ * What a policy said about a request and its subrequests. It is asked once: method, target and
+ * headers as received do not change.
+ */
+typedef struct ngx_http_keygate_asked_s  ngx_http_keygate_asked_t;
+
+struct ngx_http_keygate_asked_s {
+    ngx_http_keygate_policy_t  *policy;
     keygate_decision            decision;
-    ngx_list_t                  received;   /* the headers before any was stripped */
+    keygate_decision            effective;  /* what stripping asks with */
+    size_t                      position;   /* of the deciding header among all */
+    ngx_http_keygate_asked_t   *next;
+    unsigned                    admitted:1; /* denied, but "satisfy any" let it pass */
+};
+
+
+typedef struct ngx_http_keygate_ctx_s   ngx_http_keygate_ctx_t;
+typedef struct ngx_http_keygate_view_s  ngx_http_keygate_view_t;
+
+/* What belongs to a main request or to a subrequest alone. */
+struct ngx_http_keygate_view_s {
+    ngx_http_request_t         *request;
+    ngx_http_keygate_ctx_t     *ctx;
+    ngx_http_keygate_asked_t   *last;       /* what $keygate_... tells of */
+    ngx_http_keygate_asked_t   *denied;     /* and nothing guarded let it pass since */
     ngx_chain_t                *body;       /* for the denial, until it is sent */
-    unsigned                    passed:1;   /* the access phase let it pass */
-    unsigned                    answering:1;  /* the error page of the denial is under way */
-} ngx_http_keygate_ctx_t;
+    ngx_http_keygate_view_t    *next;
+    unsigned                    answer:1;   /* denied, and not redirected since */
+    unsigned                    settled:1;  /* the headers are as they are forwarded */
+};
 
 
-typedef keygate_str (*ngx_http_keygate_text_pt)(ngx_http_keygate_ctx_t *ctx);
+/* What a request and its subrequests share. */
+struct ngx_http_keygate_ctx_s {
+    ngx_http_keygate_view_t     main;
+    ngx_http_keygate_view_t    *subrequests;
+    ngx_http_keygate_asked_t    asked;      /* the first; the rest is linked to it */
+    ngx_list_t                  received;   /* the headers before any was stripped */
+    keygate_header             *headers;    /* the same, out of others' reach, or NULL */
+    size_t                      count;
+    ngx_array_t                 dropped;    /* of ngx_table_elt_t * */
+};
 
 
+typedef keygate_str (*ngx_http_keygate_text_pt)(ngx_http_request_t *r,
+    ngx_http_keygate_asked_t *asked);
+
+
+static ngx_int_t ngx_http_keygate_rewrite_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_keygate_access_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_http_keygate_strip_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_keygate_precontent_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_keygate_log_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_keygate_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_keygate_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_int_t ngx_http_keygate_add_variables(ngx_conf_t *cf);
 static ngx_int_t ngx_http_keygate_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_keygate_init_module(ngx_cycle_t *cycle);
 static void *ngx_http_keygate_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_keygate_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_keygate_merge_loc_conf(ngx_conf_t *cf, void *parent,
@@ -190,7 +238,7 @@ ngx_module_t  ngx_http_keygate_module = {
     ngx_http_keygate_commands,             /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_keygate_init_module,          /* init module */
     NULL,                                  /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -232,44 +280,22 @@ ngx_http_keygate_ctx_cleanup(void *data)
 }
 
 
-static ngx_http_keygate_ctx_t *
-ngx_http_keygate_add_ctx(ngx_http_request_t *r)
-{
-    ngx_pool_cleanup_t      *cln;
-    ngx_http_keygate_ctx_t  *ctx;
-
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_keygate_ctx_t));
-    if (cln == NULL) {
-        return NULL;
-    }
-
-    ctx = cln->data;
-    ctx->policy = NULL;
-    ngx_memzero(&ctx->decision, sizeof(keygate_decision));
-    ctx->decision.size = sizeof(keygate_decision);
-    ctx->received = r->headers_in.headers;
-    ctx->body = NULL;
-    ctx->passed = 0;
-    ctx->answering = 0;
-
-    cln->handler = ngx_http_keygate_ctx_cleanup;
-
-    return ctx;
-}
-
-
 /* An internal redirect forgets the module's context, but not the request's cleanups. */
 static ngx_http_keygate_ctx_t *
 ngx_http_keygate_get_ctx(ngx_http_request_t *r)
 {
-    ngx_pool_cleanup_t      *cln;
-    ngx_http_keygate_ctx_t  *ctx;
+    ngx_pool_cleanup_t       *cln;
+    ngx_http_keygate_view_t  *view;
 
     r = r->main;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_keygate_module);
+    view = ngx_http_get_module_ctx(r, ngx_http_keygate_module);
 
-    if (ctx == NULL && (r->internal || r->filter_finalize)) {
+    if (view) {
+        return view->ctx;
+    }
+
+    if (r->internal || r->filter_finalize) {
 
         for (cln = r->pool->cleanup; cln; cln = cln->next) {
             if (cln->handler == ngx_http_keygate_ctx_cleanup) {
@@ -278,16 +304,95 @@ ngx_http_keygate_get_ctx(ngx_http_request_t *r)
         }
     }
 
-    return ctx;
+    return NULL;
+}
+
+
+static ngx_http_keygate_view_t *
+ngx_http_keygate_get_view(ngx_http_request_t *r)
+{
+    ngx_http_keygate_ctx_t   *ctx;
+    ngx_http_keygate_view_t  *view;
+
+    view = ngx_http_get_module_ctx(r, ngx_http_keygate_module);
+
+    if (view) {
+        return view;
+    }
+
+    ctx = ngx_http_keygate_get_ctx(r);
+
+    if (ctx == NULL || r == r->main) {
+        return ctx ? &ctx->main : NULL;
+    }
+
+    for (view = ctx->subrequests; view; view = view->next) {
+        if (view->request == r) {
+            break;
+        }
+    }
+
+    return view;
+}
+
+
+static ngx_http_keygate_view_t *
+ngx_http_keygate_add_view(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t       *cln;
+    ngx_http_keygate_ctx_t   *ctx;
+    ngx_http_keygate_view_t  *view;
+
+    view = ngx_http_keygate_get_view(r);
+
+    if (view) {
+        ngx_http_set_ctx(r, view, ngx_http_keygate_module);
+        return view;
+    }
+
+    ctx = ngx_http_keygate_get_ctx(r);
+
+    if (ctx == NULL) {
+        cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_keygate_ctx_t));
+        if (cln == NULL) {
+            return NULL;
+        }
+
+        ctx = cln->data;
+        ngx_memzero(ctx, sizeof(ngx_http_keygate_ctx_t));
+
+        ctx->main.request = r->main;
+        ctx->main.ctx = ctx;
+        ctx->received = r->main->headers_in.headers;
+
+        cln->handler = ngx_http_keygate_ctx_cleanup;
+
+        ngx_http_set_ctx(r->main, &ctx->main, ngx_http_keygate_module);
+    }
+
+    if (r == r->main) {
+        return &ctx->main;
+    }
+
+    view = ngx_pcalloc(r->pool, sizeof(ngx_http_keygate_view_t));
+    if (view == NULL) {
+        return NULL;
+    }
+
+    view->request = r;
+    view->ctx = ctx;
+    view->next = ctx->subrequests;
+    ctx->subrequests = view;
+
+    ngx_http_set_ctx(r, view, ngx_http_keygate_module);
+
+    return view;
 }
 
 
 /* ----- the decision ----- */
 
-/*
- * All the spellings of a source's name have as many bytes, so the library need not be asked about
- * a header whose name has a length that none has.
- */
+/* The library need not be asked about a header whose name has a length that it does not look for. */
 static ngx_inline ngx_uint_t
 ngx_http_keygate_has_length(uint64_t lengths, ngx_table_elt_t *h)
 {
@@ -295,11 +400,10 @@ ngx_http_keygate_has_length(uint64_t lengths, ngx_table_elt_t *h)
 }
 
 
-
 /*
- * Method and target as received. r->method_name is changed by error_page, and r->unparsed_uri has
- * lost the scheme and host of an absolute target; the request line keeps both, and nginx writes one
- * for HTTP/2 and HTTP/3 as well.
+ * Method and target as received. r->method_name is changed by error_page, r->http_version by
+ * post_action, and r->unparsed_uri has lost the scheme and host of an absolute target; the request
+ * line keeps them all, and nginx writes one for HTTP/2 and HTTP/3 as well.
  */
 static void
 ngx_http_keygate_request_line(ngx_http_request_t *r, keygate_str *method,
@@ -322,9 +426,9 @@ ngx_http_keygate_request_line(ngx_http_request_t *r, keygate_str *method,
         last--;
     }
 
-    if (r->http_version > NGX_HTTP_VERSION_9) {
+    if (r->http_protocol.len) {
 
-        /* no version is shorter than "HTTP/1.1" */
+        /* not HTTP/0.9; no version is shorter than "HTTP/1.1" */
 
         last -= ngx_min(last - p, 8);
 
@@ -342,34 +446,81 @@ ngx_http_keygate_request_line(ngx_http_request_t *r, keygate_str *method,
 
 
 /*
- * The headers whose names have one of these lengths: how many there are, and the first of them, as
- * many as there is room for. A hash of 0 does not mean "deleted" here: nginx forwards such a header.
+ * Copies names and values of all the headers as received. Another module may change them in their
+ * places from here on: the next policy is asked with what came from the client all the same.
  */
-static size_t
-ngx_http_keygate_headers(ngx_http_keygate_ctx_t *ctx, uint64_t lengths,
-    keygate_header *headers, size_t room)
+static ngx_int_t
+ngx_http_keygate_copy_headers(ngx_http_keygate_ctx_t *ctx)
 {
     size_t            n;
+    keygate_header   *header;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h, *end;
+
+    if (ctx->headers) {
+        return NGX_OK;
+    }
 
     n = 0;
 
     for (part = &ctx->received.part; part; part = part->next) {
+        n += part->nelts;
+    }
+
+    header = ngx_palloc(ctx->main.request->pool,
+                        (n + 1) * sizeof(keygate_header));
+    if (header == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->headers = header;
+    ctx->count = n;
+
+    for (part = &ctx->received.part; part; part = part->next) {
         h = part->elts;
 
-        for (end = h + part->nelts; h < end; h++) {
+        for (end = h + part->nelts; h < end; h++, header++) {
+            header->name = ngx_http_keygate_str(h->key.data, h->key.len);
+            header->value = ngx_http_keygate_str(h->value.data, h->value.len);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * The headers that a policy looks for, if they are few, and their places among all; more than FEW
+ * otherwise. A hash of 0 does not mean "deleted" here: nginx forwards such a header.
+ */
+static size_t
+ngx_http_keygate_few_headers(ngx_http_keygate_ctx_t *ctx, uint64_t lengths,
+    keygate_header *headers, size_t *positions)
+{
+    size_t            n, position;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h, *end;
+
+    n = 0;
+    position = 0;
+
+    for (part = &ctx->received.part; part; part = part->next) {
+        h = part->elts;
+
+        for (end = h + part->nelts; h < end; h++, position++) {
 
             if (!ngx_http_keygate_has_length(lengths, h)) {
                 continue;
             }
 
-            if (n < room) {
-                headers[n].name = ngx_http_keygate_str(h->key.data, h->key.len);
-                headers[n].value = ngx_http_keygate_str(h->value.data,
-                                                        h->value.len);
+            if (n == NGX_HTTP_KEYGATE_FEW) {
+                return n + 1;
             }
 
+            headers[n].name = ngx_http_keygate_str(h->key.data, h->key.len);
+            headers[n].value = ngx_http_keygate_str(h->value.data,
+                                                    h->value.len);
+            positions[n] = position;
             n++;
         }
     }
@@ -379,72 +530,96 @@ ngx_http_keygate_headers(ngx_http_keygate_ctx_t *ctx, uint64_t lengths,
 
 
 static ngx_int_t
-ngx_http_keygate_decide(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
+ngx_http_keygate_decide(ngx_http_keygate_ctx_t *ctx,
+    ngx_http_keygate_asked_t *asked)
 {
-    uint64_t         lengths;
-    keygate_header  *headers, few[NGX_HTTP_KEYGATE_FEW];
+    size_t           positions[NGX_HTTP_KEYGATE_FEW];
+    keygate_header   few[NGX_HTTP_KEYGATE_FEW];
     keygate_request  request;
 
-    lengths = ctx->policy->lengths;
-    headers = few;
+    request.size = sizeof(keygate_request);
+    request.headers = few;
+    request.header_count = NGX_HTTP_KEYGATE_FEW + 1;
 
-    request.header_count = ngx_http_keygate_headers(ctx, lengths, few,
-                                                    NGX_HTTP_KEYGATE_FEW);
+    if (ctx->headers == NULL) {
+        request.header_count = ngx_http_keygate_few_headers(ctx,
+                                   asked->policy->lengths, few, positions);
+    }
 
     if (request.header_count > NGX_HTTP_KEYGATE_FEW) {
-        headers = ngx_palloc(r->pool,
-                             request.header_count * sizeof(keygate_header));
-        if (headers == NULL) {
+        if (ngx_http_keygate_copy_headers(ctx) != NGX_OK) {
             return NGX_ERROR;
         }
 
-        (void) ngx_http_keygate_headers(ctx, lengths, headers,
-                                        request.header_count);
+        request.headers = ctx->headers;
+        request.header_count = ctx->count;
     }
 
-    request.size = sizeof(keygate_request);
-    request.headers = headers;
-    ngx_http_keygate_request_line(r, &request.method, &request.target);
+    ngx_http_keygate_request_line(ctx->main.request, &request.method,
+                                  &request.target);
 
-    (void) keygate_decide(&ctx->policy->policy, &request, &ctx->decision);
+    asked->decision.size = sizeof(keygate_decision);
+
+    (void) keygate_decide(&asked->policy->policy, &request, &asked->decision);
+
+    asked->position = asked->decision.header;
+
+    if (request.headers == few && asked->position < request.header_count) {
+        asked->position = positions[asked->position];
+    }
 
     return NGX_OK;
 }
 
 
 static uint32_t
-ngx_http_keygate_findings(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
+ngx_http_keygate_findings(ngx_http_keygate_ctx_t *ctx,
+    ngx_http_keygate_asked_t *asked)
 {
-    keygate_header   *headers;
-    keygate_request   request;
+    keygate_request  request;
 
-    request.header_count = ngx_http_keygate_headers(ctx, ~(uint64_t) 0, NULL,
-                                                    0);
-
-    headers = ngx_palloc(r->pool,
-                         (request.header_count + 1) * sizeof(keygate_header));
-    if (headers == NULL) {
+    if (ngx_http_keygate_copy_headers(ctx) != NGX_OK) {
         return 0;
     }
 
-    (void) ngx_http_keygate_headers(ctx, ~(uint64_t) 0, headers,
-                                    request.header_count);
-
     request.size = sizeof(keygate_request);
-    request.headers = headers;
-    ngx_http_keygate_request_line(r, &request.method, &request.target);
+    request.headers = ctx->headers;
+    request.header_count = ctx->count;
+    ngx_http_keygate_request_line(ctx->main.request, &request.method,
+                                  &request.target);
 
-    return keygate_findings(&ctx->policy->policy, &request);
+    return keygate_findings(&asked->policy->policy, &request);
 }
 
 
-/* What nginx adds to a line of its error log, less the query and the headers: they may hold keys. */
+static ngx_str_t  ngx_http_keygate_methods[] = {
+    ngx_string("GET"),
+    ngx_string("HEAD"),
+    ngx_string("POST"),
+    ngx_string("PUT"),
+    ngx_string("DELETE"),
+    ngx_string("OPTIONS"),
+    ngx_string("PATCH"),
+    ngx_string("MKCOL"),
+    ngx_string("COPY"),
+    ngx_string("MOVE"),
+    ngx_string("PROPFIND"),
+    ngx_string("PROPPATCH"),
+    ngx_string("LOCK"),
+    ngx_string("UNLOCK"),
+    ngx_null_string
+};
+
+
+/*
+ * What nginx adds to a line of its error log, less the target and the headers: a client may have
+ * put a key anywhere in them, in the path too. A method that nginx does not know may be anything.
+ */
 static u_char *
-ngx_http_keygate_log_handler(ngx_http_request_t *r, ngx_http_request_t *sr,
+ngx_http_keygate_log_line(ngx_http_request_t *r, ngx_http_request_t *sr,
     u_char *buf, size_t len)
 {
-    size_t                     n;
-    ngx_str_t                  m, path;
+    ngx_str_t                 *m;
     keygate_str                method, target;
     ngx_http_core_srv_conf_t  *cscf;
 
@@ -452,25 +627,23 @@ ngx_http_keygate_log_handler(ngx_http_request_t *r, ngx_http_request_t *sr,
 
     ngx_http_keygate_request_line(r, &method, &target);
 
-    for (n = 0; n < target.len; n++) {
-        if (target.ptr[n] == '?' || target.ptr[n] == '#') {
-            break;
+    for (m = ngx_http_keygate_methods; m->len; m++) {
+        if (m->len == method.len
+            && ngx_memcmp(m->data, method.ptr, method.len) == 0)
+        {
+            return ngx_snprintf(buf, len, ", server: %V, method: %V",
+                                &cscf->server_name, m);
         }
     }
 
-    m.data = (u_char *) method.ptr;
-    m.len = method.len;
-    path.data = (u_char *) target.ptr;
-    path.len = n;
-
-    return ngx_snprintf(buf, len, ", server: %V, request: \"%V %V\"",
-                        &cscf->server_name, &m, &path);
+    return ngx_snprintf(buf, len, ", server: %V, method: (other)",
+                        &cscf->server_name);
 }
 
 
 static void
 ngx_http_keygate_log(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
-    ngx_flag_t explain)
+    ngx_http_keygate_asked_t *asked, ngx_flag_t explain)
 {
     u_char                   *p, *last;
     u_char                    codes[512];
@@ -479,9 +652,9 @@ ngx_http_keygate_log(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
     keygate_reason            reason;
     ngx_http_log_handler_pt   handler;
 
-    findings = explain ? ngx_http_keygate_findings(r, ctx) : 0;
+    findings = explain ? ngx_http_keygate_findings(ctx, asked) : 0;
 
-    if (ctx->decision.verdict == KEYGATE_ALLOW && findings == 0) {
+    if (asked->decision.verdict == KEYGATE_ALLOW && findings == 0) {
         return;
     }
 
@@ -500,16 +673,20 @@ ngx_http_keygate_log(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
 
     *p = '\0';
 
-    reason = ctx->decision.reason;
+    /* not at "info", where nginx writes headers of its own accord */
+
+    reason = asked->decision.reason;
     level = (reason == KEYGATE_REASON_NO_KEY_CONFIGURED
              || reason == KEYGATE_REASON_INVALID_CALL)
-            ? NGX_LOG_ERR : NGX_LOG_INFO;
+            ? NGX_LOG_ERR : NGX_LOG_NOTICE;
+
+    r = r->main;
 
     handler = r->log_handler;
-    r->log_handler = ngx_http_keygate_log_handler;
+    r->log_handler = ngx_http_keygate_log_line;
 
     ngx_log_error(level, r->connection->log, 0, "keygate: %s: %s (%s)%s",
-                  ctx->decision.verdict == KEYGATE_ALLOW ? "allow" : "deny",
+                  asked->decision.verdict == KEYGATE_ALLOW ? "allow" : "deny",
                   keygate_reason_text(reason), keygate_reason_name(reason),
                   codes);
 
@@ -517,68 +694,218 @@ ngx_http_keygate_log(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
 }
 
 
-/* nginx calls this for main requests only, again after each internal redirect. */
+/* What the policy of a location says about the request. NULL: no memory. */
+static ngx_http_keygate_asked_t *
+ngx_http_keygate_ask(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
+    ngx_http_keygate_loc_conf_t *kcf)
+{
+    ngx_http_keygate_ctx_t    *ctx;
+    ngx_http_keygate_asked_t  *asked;
+
+    ctx = view->ctx;
+
+    if (ctx->asked.policy == NULL) {
+        asked = &ctx->asked;
+
+    } else {
+        for (asked = &ctx->asked; asked; asked = asked->next) {
+            if (asked->policy == kcf->policy) {
+                view->last = asked;
+                return asked;
+            }
+        }
+
+        asked = ngx_pcalloc(r->pool, sizeof(ngx_http_keygate_asked_t));
+        if (asked == NULL) {
+            return NULL;
+        }
+    }
+
+    asked->policy = kcf->policy;
+
+    if (ngx_http_keygate_decide(ctx, asked) != NGX_OK) {
+        asked->policy = NULL;
+        return NULL;
+    }
+
+    if (asked != &ctx->asked) {
+        asked->next = ctx->asked.next;
+        ctx->asked.next = asked;
+    }
+
+    if (asked->decision.verdict != KEYGATE_ALLOW || kcf->explain) {
+        ngx_http_keygate_log(r, ctx, asked, kcf->explain);
+    }
+
+    view->last = asked;
+
+    return asked;
+}
+
+
+/*
+ * nginx calls this for main requests only, again after each internal redirect, whatever led to it.
+ * A location that is guarded answers 401 each time, as it does with auth_basic.
+ */
 static ngx_int_t
 ngx_http_keygate_access_handler(ngx_http_request_t *r)
 {
-    ngx_http_keygate_ctx_t       *ctx;
+    ngx_http_keygate_view_t      *view;
+    ngx_http_keygate_asked_t     *asked;
     ngx_http_keygate_loc_conf_t  *kcf;
 
     kcf = ngx_http_get_module_loc_conf(r, ngx_http_keygate_module);
-
-    ctx = ngx_http_keygate_get_ctx(r);
-
-    if (ctx && ctx->decision.verdict != KEYGATE_ALLOW && !ctx->passed) {
-        /* denied already: this is what the operator answers it with */
-        ctx->answering = 1;
-        return NGX_DECLINED;
-    }
 
     if (kcf->policy == NULL) {
         return NGX_DECLINED;
     }
 
-    if (ctx == NULL) {
-        ctx = ngx_http_keygate_add_ctx(r);
-        if (ctx == NULL) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
+    view = ngx_http_keygate_add_view(r);
+    if (view == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ctx->policy != kcf->policy) {
-        ctx->policy = kcf->policy;
-        ctx->passed = 0;
-
-        if (ngx_http_keygate_decide(r, ctx) != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        if (ctx->decision.verdict != KEYGATE_ALLOW || kcf->explain) {
-            ngx_http_keygate_log(r, ctx, kcf->explain);
-        }
-
-        ngx_http_set_ctx(r, ctx, ngx_http_keygate_module);
+    asked = ngx_http_keygate_ask(r, view, kcf);
+    if (asked == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ctx->decision.verdict != KEYGATE_ALLOW) {
+    if (asked->decision.verdict != KEYGATE_ALLOW) {
+        view->denied = asked;
+        view->answer = 1;
+
+        if (r->uri_changes == 1) {
+            /* one more error page would be a redirection cycle, answered 500 */
+            r->error_page = 1;
+        }
+
         return NGX_HTTP_UNAUTHORIZED;
     }
 
     /* a gate that is off has asked for nothing, so it satisfies nothing either */
 
-    if (ctx->decision.reason == KEYGATE_REASON_AUTH_OFF) {
+    if (asked->decision.reason == KEYGATE_REASON_AUTH_OFF) {
         return NGX_DECLINED;
     }
+
+    view->denied = NULL;
+    view->answer = 0;
 
     return NGX_OK;
 }
 
 
-/* ----- stripping ----- */
+/* ----- variables that nginx makes of headers ----- */
 
-/* Forgets the pointer that nginx keeps to a header it knows. */
+/* Has those that are made of this header made anew. */
 static void
-ngx_http_keygate_forget(ngx_http_request_t *r, ngx_table_elt_t *h)
+ngx_http_keygate_forget_variables(ngx_http_request_t *r, ngx_table_elt_t *h)
+{
+    u_char                         c;
+    size_t                         n;
+    ngx_uint_t                     i;
+    ngx_http_variable_value_t     *v;
+    ngx_http_keygate_derived_t    *derived;
+    ngx_http_keygate_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_get_module_main_conf(r, ngx_http_keygate_module);
+
+    derived = kmcf->derived.elts;
+
+    for (i = 0; i < kmcf->derived.nelts; i++) {
+
+        if (derived[i].header.len != h->key.len) {
+            continue;
+        }
+
+        for (n = 0; n < h->key.len; n++) {
+            c = ngx_tolower(h->key.data[n]);
+
+            if (derived[i].header.data[n] != (c == '-' ? '_' : c)) {
+                break;
+            }
+        }
+
+        if (n == h->key.len) {
+            v = &r->variables[derived[i].index];
+            v->valid = 0;
+            v->not_found = 0;
+        }
+    }
+}
+
+
+/* Of every header that was dropped from the request or from a subrequest, which share them. */
+static void
+ngx_http_keygate_forget_dropped(ngx_http_request_t *r,
+    ngx_http_keygate_ctx_t *ctx)
+{
+    ngx_uint_t         i;
+    ngx_table_elt_t  **dropped;
+
+    dropped = ctx->dropped.elts;
+
+    for (i = 0; i < ctx->dropped.nelts; i++) {
+        ngx_http_keygate_forget_variables(r, dropped[i]);
+    }
+}
+
+
+/*
+ * $remote_user ends with the header that it is made of. Where auth_basic has read the user's name,
+ * it stays, unless a policy takes it for a key.
+ */
+static void
+ngx_http_keygate_keep_user(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
+{
+    ngx_str_t                      user;
+    keygate_header                 header;
+    keygate_policy                *policy;
+    keygate_request                request;
+    ngx_http_variable_value_t     *v;
+    ngx_http_keygate_asked_t      *asked;
+    ngx_http_keygate_main_conf_t  *kmcf;
+
+    user = r->headers_in.user;
+
+    ngx_str_null(&r->headers_in.user);
+    ngx_str_null(&r->headers_in.passwd);
+
+    if (user.len == 0) {
+        return;
+    }
+
+    ngx_memzero(&request, sizeof(keygate_request));
+    request.size = sizeof(keygate_request);
+    request.headers = &header;
+    request.header_count = 1;
+
+    for (asked = &ctx->asked; asked; asked = asked->next) {
+        policy = asked->policy->strict;
+
+        header.name = keygate_policy_source_name(policy, 0);
+        header.value = ngx_http_keygate_str(user.data, user.len);
+
+        if (keygate_decide(policy, &request, NULL) == KEYGATE_ALLOW) {
+            return;
+        }
+    }
+
+    kmcf = ngx_http_get_module_main_conf(r, ngx_http_keygate_module);
+
+    v = &r->variables[kmcf->user];
+    v->len = user.len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = user.data;
+}
+
+
+/* ----- stripping, and taking it back ----- */
+
+static ngx_http_header_t *
+ngx_http_keygate_known(ngx_http_request_t *r, ngx_table_elt_t *h)
 {
     ngx_http_header_t          *hh;
     ngx_http_core_main_conf_t  *cmcf;
@@ -588,31 +915,137 @@ ngx_http_keygate_forget(ngx_http_request_t *r, ngx_table_elt_t *h)
     hh = ngx_hash_find(&cmcf->headers_in_hash, h->hash, h->lowcase_key,
                        h->key.len);
 
-    if (hh == NULL || hh->offset == 0) {
-        return;
-    }
+    return (hh && hh->offset) ? hh : NULL;
+}
+
 
 #if (nginx_version < 1023000)
 
+/* Of some headers nginx kept an array. */
+static ngx_array_t *
+ngx_http_keygate_known_array(ngx_http_request_t *r, ngx_http_header_t *hh)
+{
     if (hh->offset == offsetof(ngx_http_headers_in_t, cookies)) {
-        r->headers_in.cookies.nelts = 0;
-        return;
+        return &r->headers_in.cookies;
     }
 
 #if (NGX_HTTP_X_FORWARDED_FOR)
     if (hh->offset == offsetof(ngx_http_headers_in_t, x_forwarded_for)) {
-        r->headers_in.x_forwarded_for.nelts = 0;
-        return;
+        return &r->headers_in.x_forwarded_for;
     }
 #endif
 
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_http_keygate_refill(ngx_http_request_t *r, ngx_http_header_t *known,
+    ngx_array_t *array)
+{
+    ngx_list_part_t   *part;
+    ngx_table_elt_t   *h, *end, **place;
+
+    if (ngx_array_init(array, r->pool, 1, sizeof(ngx_table_elt_t *)) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (end = h + part->nelts; h < end; h++) {
+            if (ngx_http_keygate_known(r, h) != known) {
+                continue;
+            }
+
+            place = ngx_array_push(array);
+            if (place == NULL) {
+                return NGX_ERROR;
+            }
+
+            *place = h;
+        }
+    }
+
+    return NGX_OK;
+}
+
+#endif
+
+
+/* Forgets the pointer that nginx keeps to a header it knows. */
+static void
+ngx_http_keygate_forget(ngx_http_request_t *r, ngx_table_elt_t *h)
+{
+    ngx_http_header_t  *hh;
+
+    hh = ngx_http_keygate_known(r, h);
+
+    if (hh == NULL) {
+        return;
+    }
+
+#if (nginx_version < 1023000)
+    {
+    ngx_array_t  *array;
+
+    array = ngx_http_keygate_known_array(r, hh);
+
+    if (array) {
+        /* subrequests have copies of it with the same elements */
+        ngx_memzero(array, sizeof(ngx_array_t));
+        return;
+    }
+    }
 #endif
 
     *(ngx_table_elt_t **) ((char *) &r->headers_in + hh->offset) = NULL;
 }
 
 
-/* The headers that stay, as a list of the same elements: others hold pointers to them. */
+/* Sets it again, once the header is back in the list. */
+static ngx_int_t
+ngx_http_keygate_recall(ngx_http_request_t *r, ngx_table_elt_t *h)
+{
+    ngx_http_header_t   *hh;
+    ngx_table_elt_t    **place;
+
+    hh = ngx_http_keygate_known(r, h);
+
+    if (hh == NULL) {
+        return NGX_OK;
+    }
+
+#if (nginx_version < 1023000)
+    {
+    ngx_array_t  *array;
+
+    array = ngx_http_keygate_known_array(r, hh);
+
+    if (array) {
+        return ngx_http_keygate_refill(r, hh, array);
+    }
+    }
+#endif
+
+    place = (ngx_table_elt_t **) ((char *) &r->headers_in + hh->offset);
+
+    if (*place == NULL) {
+        *place = h;
+    }
+
+    if (place == &r->headers_in.authorization) {
+        /* nginx has noted that there is no user */
+        ngx_str_null(&r->headers_in.user);
+        ngx_str_null(&r->headers_in.passwd);
+    }
+
+    return NGX_OK;
+}
+
+
+/* A list of elements that stay where they are: others hold pointers to them. */
 typedef struct {
     ngx_pool_t       *pool;
     ngx_list_part_t   first;
@@ -621,16 +1054,18 @@ typedef struct {
 
 
 static ngx_int_t
-ngx_http_keygate_keep(ngx_http_keygate_kept_t *kept, ngx_table_elt_t *from,
-    ngx_table_elt_t *to)
+ngx_http_keygate_keep(ngx_http_keygate_kept_t *kept, ngx_table_elt_t *h)
 {
     ngx_list_part_t  *part;
 
-    if (from == to) {
-        return NGX_OK;  /* nginx reads the first element of a part unasked */
+    part = kept->last;
+
+    if (part && (ngx_table_elt_t *) part->elts + part->nelts == h) {
+        part->nelts++;
+        return NGX_OK;
     }
 
-    if (kept->last == NULL) {
+    if (part == NULL) {
         part = &kept->first;
 
     } else {
@@ -642,8 +1077,8 @@ ngx_http_keygate_keep(ngx_http_keygate_kept_t *kept, ngx_table_elt_t *from,
         kept->last->next = part;
     }
 
-    part->elts = from;
-    part->nelts = to - from;
+    part->elts = h;
+    part->nelts = 1;
     part->next = NULL;
     kept->last = part;
 
@@ -651,95 +1086,359 @@ ngx_http_keygate_keep(ngx_http_keygate_kept_t *kept, ngx_table_elt_t *from,
 }
 
 
+/* Puts them in the place of a list, the parts of which stay as they are: it may be shared. */
 static ngx_int_t
-ngx_http_keygate_strip(ngx_http_request_t *r,
-    ngx_http_keygate_policy_t *policy)
+ngx_http_keygate_replace(ngx_list_t *list, ngx_http_keygate_kept_t *kept)
 {
-    uint64_t                  lengths;
-    ngx_uint_t                dropped;
-    ngx_list_t               *list;
-    ngx_list_part_t          *part;
-    ngx_table_elt_t          *h, *from, *end;
-    ngx_http_keygate_kept_t   kept;
-
-    lengths = policy->lengths;
-    list = &r->headers_in.headers;
-    dropped = 0;
-    kept.pool = r->pool;
-    kept.last = NULL;
-
-    for (part = &list->part; part; part = part->next) {
-        from = part->elts;
-        end = from + part->nelts;
-
-        for (h = from; h < end; h++) {
-
-            if (!ngx_http_keygate_has_length(lengths, h)
-                || !keygate_policy_carries_credential(&policy->policy,
-                       ngx_http_keygate_str(h->key.data, h->key.len)))
-            {
-                continue;
-            }
-
-            ngx_http_keygate_forget(r, h);
-            dropped++;
-
-            if (ngx_http_keygate_keep(&kept, from, h) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
-            from = h + 1;
-        }
-
-        if (ngx_http_keygate_keep(&kept, from, end) != NGX_OK) {
-            return NGX_ERROR;
-        }
+    if (kept->last == NULL) {
+        /* nginx reads the first element of a part unasked */
+        return ngx_list_init(list, kept->pool, 4, sizeof(ngx_table_elt_t));
     }
 
-    if (dropped == 0) {
-        return NGX_OK;
-    }
-
-    if (kept.last == NULL) {
-        return ngx_list_init(list, r->pool, 4, sizeof(ngx_table_elt_t));
-    }
-
-    /* the old parts stay as they are, and full: subrequests may share them */
-
-    list->part = kept.first;
-    list->last = kept.last == &kept.first ? &list->part : kept.last;
+    list->part = kept->first;
+    list->last = kept->last == &kept->first ? &list->part : kept->last;
     list->nalloc = list->last->nelts;
 
     return NGX_OK;
 }
 
 
-/*
- * After the access phase, so that the other access modules still see what was sent, and before
- * anything that forwards, subrequests included.
- */
-static ngx_int_t
-ngx_http_keygate_strip_handler(ngx_http_request_t *r)
+static ngx_uint_t
+ngx_http_keygate_in_list(ngx_list_part_t *part, ngx_table_elt_t *h)
 {
-    ngx_http_keygate_ctx_t       *ctx;
-    ngx_http_keygate_policy_t    *policy;
-    ngx_http_keygate_loc_conf_t  *kcf;
+    ngx_table_elt_t  *first;
 
-    kcf = ngx_http_get_module_loc_conf(r, ngx_http_keygate_module);
+    for ( /* void */ ; part; part = part->next) {
+        first = part->elts;
 
-    ctx = ngx_http_keygate_get_ctx(r);
-
-    if (ctx && r == r->main && !ctx->answering) {
-        ctx->passed = 1;
+        if (h >= first && h < first + part->nelts) {
+            return 1;
+        }
     }
 
-    policy = ctx ? ctx->policy : kcf->policy;
+    return 0;
+}
 
-    if (policy == NULL || !kcf->strip) {
+
+static ngx_uint_t
+ngx_http_keygate_was_dropped(ngx_http_keygate_ctx_t *ctx, ngx_table_elt_t *h)
+{
+    ngx_uint_t         i;
+    ngx_table_elt_t  **dropped;
+
+    dropped = ctx->dropped.elts;
+
+    for (i = 0; i < ctx->dropped.nelts; i++) {
+        if (dropped[i] == h) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Takes stripping back: what was dropped is there again, in its place among the rest. */
+static ngx_int_t
+ngx_http_keygate_restore(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
+{
+    ngx_uint_t                i;
+    ngx_list_t               *list;
+    ngx_list_part_t           now, *part;
+    ngx_table_elt_t          *h, *end, **dropped;
+    ngx_http_keygate_kept_t   kept;
+
+    if (ctx->dropped.nelts == 0) {
+        return NGX_OK;
+    }
+
+    list = &r->headers_in.headers;
+    now = list->part;
+    kept.pool = r->pool;
+    kept.last = NULL;
+
+    for (part = &ctx->received.part; part; part = part->next) {
+        h = part->elts;
+
+        for (end = h + part->nelts; h < end; h++) {
+
+            /* what another module has removed stays so */
+
+            if (ngx_http_keygate_in_list(&now, h)
+                || ngx_http_keygate_was_dropped(ctx, h))
+            {
+                if (ngx_http_keygate_keep(&kept, h) != NGX_OK) {
+                    return NGX_ERROR;
+                }
+            }
+        }
+    }
+
+    /* and what another module has added */
+
+    for (part = &now; part; part = part->next) {
+        h = part->elts;
+
+        for (end = h + part->nelts; h < end; h++) {
+            if (!ngx_http_keygate_in_list(&ctx->received.part, h)
+                && ngx_http_keygate_keep(&kept, h) != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    if (ngx_http_keygate_replace(list, &kept) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    dropped = ctx->dropped.elts;
+
+    for (i = 0; i < ctx->dropped.nelts; i++) {
+        h = dropped[i];
+
+        if (!ngx_http_keygate_in_list(&now, h)
+            && ngx_http_keygate_in_list(&list->part, h)
+            && ngx_http_keygate_recall(r, h) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_http_keygate_forget_dropped(r, ctx);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Settles what each policy that decided about the request is asked with, and returns whether one of
+ * them let it pass without a key. Behind a denial it is no longer the policy that lets it pass. Who
+ * did is either another module, which "satisfy any" lets stand in for the gate; or nobody, and it is
+ * an operator's error page that is forwarded.
+ */
+static ngx_uint_t
+ngx_http_keygate_effective(ngx_http_keygate_view_t *view)
+{
+    ngx_uint_t                 keyless;
+    keygate_reason             instead;
+    ngx_http_keygate_asked_t  *asked;
+
+    instead = (view->denied || view->ctx->main.denied)
+              ? KEYGATE_REASON_PREFLIGHT : KEYGATE_REASON_AUTH_OFF;
+    keyless = 0;
+
+    for (asked = &view->ctx->asked; asked; asked = asked->next) {
+        asked->effective = asked->decision;
+
+        if (asked->decision.verdict != KEYGATE_ALLOW) {
+            asked->effective.verdict = KEYGATE_ALLOW;
+            asked->effective.reason = instead;
+        }
+
+        if (asked->effective.reason == KEYGATE_REASON_PREFLIGHT
+            || asked->effective.reason == KEYGATE_REASON_HEALTH)
+        {
+            keyless = 1;
+        }
+    }
+
+    return keyless;
+}
+
+
+static ngx_uint_t
+ngx_http_keygate_drops(ngx_http_keygate_ctx_t *ctx, ngx_table_elt_t *h,
+    ngx_flag_t strip, ngx_uint_t keyless)
+{
+    keygate_str                name, value;
+    keygate_decision           off;
+    ngx_http_keygate_asked_t  *asked;
+
+    /* such a request is one request, not a connection: no option of Connection for $http_connection */
+
+    if (keyless
+        && h->key.len == sizeof("Connection") - 1
+        && ngx_strncasecmp(h->key.data, (u_char *) "Connection", h->key.len)
+           == 0
+        && ngx_strlcasestrn(h->value.data, h->value.data + h->value.len,
+                            (u_char *) "upgrade", sizeof("upgrade") - 2))
+    {
+        return 1;
+    }
+
+    name = ngx_http_keygate_str(h->key.data, h->key.len);
+    value = ngx_http_keygate_str(h->value.data, h->value.len);
+
+    for (asked = &ctx->asked; asked; asked = asked->next) {
+
+        if (!ngx_http_keygate_has_length(asked->policy->lengths, h)
+            || !keygate_policy_drops(&asked->policy->policy, &asked->effective,
+                                     name, value))
+        {
+            continue;
+        }
+
+        if (strip) {
+            return 1;
+        }
+
+        /* "keygate_strip off" is about those that may carry a key, which always go */
+
+        off = asked->effective;
+        off.reason = KEYGATE_REASON_AUTH_OFF;
+
+        if (!keygate_policy_drops(&asked->policy->policy, &off, name, value)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_http_keygate_drop(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
+    ngx_table_elt_t *h)
+{
+    ngx_table_elt_t  **place;
+
+    ngx_http_keygate_forget(r, h);
+    ngx_http_keygate_forget_variables(r, h);
+
+    if (ngx_http_keygate_was_dropped(ctx, h)) {
+        return NGX_OK;
+    }
+
+    if (ctx->dropped.elts == NULL
+        && ngx_array_init(&ctx->dropped, r->pool, 4, sizeof(ngx_table_elt_t *))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    place = ngx_array_push(&ctx->dropped);
+    if (place == NULL) {
+        return NGX_ERROR;
+    }
+
+    *place = h;
+
+    return NGX_OK;
+}
+
+
+/* Strips the request for the location that it is in. */
+static ngx_int_t
+ngx_http_keygate_settle(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
+    ngx_flag_t strip)
+{
+    ngx_uint_t                keyless;
+    ngx_list_t               *list;
+    ngx_list_part_t          *part;
+    ngx_table_elt_t          *h, *end, *first, *known;
+    ngx_http_keygate_kept_t   kept;
+
+    view->settled = 1;
+
+    if (view->ctx->asked.policy == NULL) {
+        return NGX_OK;
+    }
+
+    keyless = ngx_http_keygate_effective(view);
+
+    if (!strip && !keyless) {
+        return NGX_OK;
+    }
+
+    list = &r->headers_in.headers;
+
+    for (part = &list->part; part; part = part->next) {
+        first = part->elts;
+
+        for (end = first + part->nelts; first < end; first++) {
+            if (ngx_http_keygate_drops(view->ctx, first, strip, keyless)) {
+                goto found;
+            }
+        }
+    }
+
+    return NGX_OK;
+
+found:
+
+    known = r->headers_in.authorization;
+    kept.pool = r->pool;
+    kept.last = NULL;
+
+    for (part = &list->part; part; part = part->next) {
+        h = part->elts;
+
+        for (end = h + part->nelts; h < end; h++) {
+
+            if (h == first) {
+                first = NULL;
+
+            } else if (first
+                       || !ngx_http_keygate_drops(view->ctx, h, strip, keyless))
+            {
+                if (ngx_http_keygate_keep(&kept, h) != NGX_OK) {
+                    return NGX_ERROR;
+                }
+
+                continue;
+            }
+
+            if (ngx_http_keygate_drop(r, view->ctx, h) != NGX_OK) {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    if (known && r->headers_in.authorization == NULL) {
+        ngx_http_keygate_keep_user(r, view->ctx);
+    }
+
+    return ngx_http_keygate_replace(list, &kept);
+}
+
+
+/*
+ * Where a request enters again: after a redirect, in a named location, and a subrequest for the
+ * first time. It has the headers as received until the next location has settled what it forwards.
+ */
+static ngx_int_t
+ngx_http_keygate_rewrite_handler(ngx_http_request_t *r)
+{
+    ngx_uint_t                settled;
+    ngx_http_keygate_ctx_t   *ctx;
+    ngx_http_keygate_view_t  *view;
+
+    if (!r->internal) {
         return NGX_DECLINED;
     }
 
-    if (ngx_http_keygate_strip(r, policy) != NGX_OK) {
+    ctx = ngx_http_keygate_get_ctx(r);
+
+    if (ctx == NULL) {
+        return NGX_DECLINED;
+    }
+
+    /* a new subrequest has the headers of its parent */
+
+    view = ngx_http_keygate_get_view(r);
+    settled = view ? view->settled : 1;
+
+    view = ngx_http_keygate_add_view(r);
+
+    if (view == NULL || ngx_http_keygate_copy_headers(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    view->answer = 0;
+    view->settled = 0;
+
+    if (settled && ngx_http_keygate_restore(r, ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -747,63 +1446,238 @@ ngx_http_keygate_strip_handler(ngx_http_request_t *r)
 }
 
 
+/*
+ * A subrequest has its own headers but shares the variables of the main request. Where both run at
+ * the same time, what one makes of its headers must not be read by the other.
+ */
+static ngx_int_t
+ngx_http_keygate_own_variables(ngx_http_request_t *r,
+    ngx_http_keygate_ctx_t *ctx)
+{
+    ngx_uint_t                  n;
+    ngx_http_phase_handler_t   *ph;
+    ngx_http_variable_value_t  *variables;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    ph = cmcf->phase_engine.handlers;
+
+    if (r->variables != r->parent->variables
+        || ph[r->main->phase_handler].checker == ngx_http_core_access_phase)
+    {
+        /* auth_request: the main request waits, and uses what was set */
+        return NGX_OK;
+    }
+
+    n = cmcf->variables.nelts * sizeof(ngx_http_variable_value_t);
+
+    variables = ngx_palloc(r->pool, n);
+    if (variables == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(variables, r->variables, n);
+    ngx_http_keygate_forget_dropped(r, ctx);
+    r->variables = variables;
+
+    return NGX_OK;
+}
+
+
+/*
+ * After the access phase, so that the other access modules still see what was sent, and before
+ * anything that forwards. Subrequests have no access phase: they are asked about here.
+ */
+static ngx_int_t
+ngx_http_keygate_precontent_handler(ngx_http_request_t *r)
+{
+    ngx_http_keygate_ctx_t       *ctx;
+    ngx_http_keygate_view_t      *view;
+    ngx_http_keygate_asked_t     *asked;
+    ngx_http_keygate_loc_conf_t  *kcf;
+
+    kcf = ngx_http_get_module_loc_conf(r, ngx_http_keygate_module);
+
+    view = ngx_http_keygate_get_view(r);
+
+    if (view == NULL) {
+        if (kcf->policy == NULL) {
+            return NGX_DECLINED;
+        }
+
+        view = ngx_http_keygate_add_view(r);
+        if (view == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    ctx = view->ctx;
+
+    if (r != r->main && ngx_http_keygate_own_variables(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (kcf->policy) {
+        asked = ngx_http_keygate_ask(r, view, kcf);
+        if (asked == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        if (asked->decision.verdict != KEYGATE_ALLOW
+            && r != r->main && !asked->admitted)
+        {
+            view->denied = asked;
+            view->answer = 1;
+
+            if (!ctx->main.settled) {
+                ctx->main.answer = 1;
+            }
+
+            return NGX_HTTP_UNAUTHORIZED;
+        }
+
+        if (asked->decision.reason != KEYGATE_REASON_AUTH_OFF) {
+            asked->admitted = 1;
+            view->denied = NULL;
+        }
+    }
+
+    view->answer = 0;
+
+    if (ngx_http_keygate_settle(r, view, kcf->strip) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (r == r->main && ctx->subrequests) {
+        ngx_http_keygate_forget_dropped(r, ctx);
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* Before the access log: requests that ended before they were to be forwarded. */
+static ngx_int_t
+ngx_http_keygate_log_handler(ngx_http_request_t *r)
+{
+    ngx_http_keygate_view_t      *view;
+    ngx_http_keygate_loc_conf_t  *kcf;
+
+    view = ngx_http_keygate_get_view(r);
+
+    if (view == NULL || view->settled) {
+        return NGX_OK;
+    }
+
+    kcf = ngx_http_get_module_loc_conf(r, ngx_http_keygate_module);
+
+    return ngx_http_keygate_settle(r, view, kcf->strip);
+}
+
+
 /* ----- the answer to a denied request ----- */
+
+/* Whose denial auth_request hands on with the challenge of its subrequest. */
+static ngx_http_keygate_asked_t *
+ngx_http_keygate_handed_on(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
+{
+    ngx_table_elt_t          *h;
+    ngx_http_keygate_view_t  *view;
+
+    h = r->headers_out.www_authenticate;
+
+    if (h == NULL || h->hash == 0) {
+        return NULL;
+    }
+
+    for (view = ctx->subrequests; view; view = view->next) {
+        if (view->denied
+            && (const char *) h->value.data
+               == keygate_denial_challenge(&view->denied->decision))
+        {
+            return view->denied;
+        }
+    }
+
+    return NULL;
+}
+
 
 static ngx_int_t
 ngx_http_keygate_header_filter(ngx_http_request_t *r)
 {
-    ngx_buf_t               *b;
-    keygate_str              text;
-    ngx_table_elt_t         *h;
-    ngx_http_keygate_ctx_t  *ctx;
+    ngx_buf_t                 *b;
+    keygate_str                text;
+    ngx_table_elt_t           *h;
+    ngx_http_keygate_view_t   *view;
+    ngx_http_keygate_asked_t  *denied, *handed_on;
 
-    if (r != r->main || r->headers_out.status != NGX_HTTP_UNAUTHORIZED) {
+    if (r->headers_out.status != NGX_HTTP_UNAUTHORIZED) {
         return ngx_http_next_header_filter(r);
     }
 
-    ctx = ngx_http_keygate_get_ctx(r);
+    view = ngx_http_keygate_get_view(r);
 
-    if (ctx == NULL || ctx->passed
-        || ctx->decision.verdict == KEYGATE_ALLOW)
-    {
+    if (view == NULL) {
         return ngx_http_next_header_filter(r);
     }
 
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
+    denied = view->denied;
+
+    handed_on = view->answer || denied
+                ? ngx_http_keygate_handed_on(r, view->ctx) : NULL;
+
+    if (denied) {
+        if (handed_on) {
+            r->headers_out.www_authenticate->hash = 0;
+        }
+
+        h = ngx_list_push(&r->headers_out.headers);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+        text = ngx_http_keygate_cstr(
+                   keygate_denial_challenge(&denied->decision));
+
+        h->hash = 1;
+        ngx_str_set(&h->key, "WWW-Authenticate");
+        h->value.data = (u_char *) text.ptr;
+        h->value.len = text.len;
+
+        if (r != r->main) {
+            /* where auth_request looks for it */
+            r->headers_out.www_authenticate = h;
+        }
+
+    } else {
+        denied = handed_on;
     }
 
-    ngx_memzero(h, sizeof(ngx_table_elt_t));
-
-    text = ngx_http_keygate_cstr(keygate_denial_challenge(&ctx->decision));
-
-    h->hash = 1;
-    ngx_str_set(&h->key, "WWW-Authenticate");
-    h->value.data = (u_char *) text.ptr;
-    h->value.len = text.len;
-
-    if (ngx_http_get_module_ctx(r, ngx_http_keygate_module) == NULL) {
-        /* redirected since: an error_page gives the body */
+    if (denied == NULL || !view->answer) {
+        /* not the gate's, or redirected since: an error_page gives the body */
         return ngx_http_next_header_filter(r);
     }
 
     b = ngx_calloc_buf(r->pool);
-    ctx->body = ngx_alloc_chain_link(r->pool);
-    if (b == NULL || ctx->body == NULL) {
+    view->body = ngx_alloc_chain_link(r->pool);
+    if (b == NULL || view->body == NULL) {
         return NGX_ERROR;
     }
 
-    text = ngx_http_keygate_cstr(keygate_denial_body(&ctx->decision));
+    text = ngx_http_keygate_cstr(keygate_denial_body(&denied->decision));
 
     b->pos = (u_char *) text.ptr;
     b->last = b->pos + text.len;
     b->memory = 1;
-    b->last_buf = 1;
+    b->last_buf = (r == r->main);
     b->last_in_chain = 1;
 
-    ctx->body->buf = b;
-    ctx->body->next = NULL;
+    view->body->buf = b;
+    view->body->next = NULL;
 
     ngx_str_set(&r->headers_out.content_type, "application/json");
     r->headers_out.content_type_len = r->headers_out.content_type.len;
@@ -820,17 +1694,17 @@ ngx_http_keygate_header_filter(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_keygate_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
-    ngx_chain_t             *body;
-    ngx_http_keygate_ctx_t  *ctx;
+    ngx_chain_t              *body;
+    ngx_http_keygate_view_t  *view;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_keygate_module);
+    view = ngx_http_get_module_ctx(r, ngx_http_keygate_module);
 
-    if (ctx == NULL || ctx->body == NULL || r != r->main || in == NULL) {
+    if (view == NULL || view->body == NULL || in == NULL) {
         return ngx_http_next_body_filter(r, in);
     }
 
-    body = ctx->body;
-    ctx->body = NULL;
+    body = view->body;
+    view->body = NULL;
 
     /* nginx hands over the whole of its built-in page at once */
 
@@ -845,40 +1719,104 @@ ngx_http_keygate_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 /* ----- variables ----- */
 
 static keygate_str
-ngx_http_keygate_verdict_text(ngx_http_keygate_ctx_t *ctx)
+ngx_http_keygate_verdict_text(ngx_http_request_t *r,
+    ngx_http_keygate_asked_t *asked)
 {
-    return ngx_http_keygate_cstr(ctx->decision.verdict == KEYGATE_ALLOW
+    return ngx_http_keygate_cstr(asked->decision.verdict == KEYGATE_ALLOW
                                  ? "allow" : "deny");
 }
 
 
 static keygate_str
-ngx_http_keygate_reason_text(ngx_http_keygate_ctx_t *ctx)
+ngx_http_keygate_reason_text(ngx_http_request_t *r,
+    ngx_http_keygate_asked_t *asked)
 {
-    return ngx_http_keygate_cstr(keygate_reason_name(ctx->decision.reason));
+    return ngx_http_keygate_cstr(keygate_reason_name(asked->decision.reason));
 }
 
 
 static keygate_str
-ngx_http_keygate_label_text(ngx_http_keygate_ctx_t *ctx)
+ngx_http_keygate_mode_text(ngx_http_request_t *r,
+    ngx_http_keygate_asked_t *asked)
 {
-    if (ctx->decision.key < 0) {
-        return ngx_http_keygate_str(NULL, 0);
-    }
-
-    return keygate_policy_key_label(&ctx->policy->policy, ctx->decision.key);
+    return ngx_http_keygate_cstr(
+               keygate_mode_name(asked->decision.effective_mode));
 }
 
 
 static keygate_str
-ngx_http_keygate_source_text(ngx_http_keygate_ctx_t *ctx)
+ngx_http_keygate_label_text(ngx_http_request_t *r,
+    ngx_http_keygate_asked_t *asked)
 {
-    if (ctx->decision.source < 0) {
+    if (asked->decision.key < 0) {
         return ngx_http_keygate_str(NULL, 0);
     }
 
-    return keygate_policy_source_name(&ctx->policy->policy,
-                                      ctx->decision.source);
+    return keygate_policy_key_label(&asked->policy->policy,
+                                    asked->decision.key);
+}
+
+
+static keygate_str
+ngx_http_keygate_source_text(ngx_http_request_t *r,
+    ngx_http_keygate_asked_t *asked)
+{
+    if (asked->decision.source < 0) {
+        return ngx_http_keygate_str(NULL, 0);
+    }
+
+    return keygate_policy_source_name(&asked->policy->policy,
+                                      asked->decision.source);
+}
+
+
+/* The fields of the vectors. Nothing in it needs escaping: a source's name is a token. */
+static keygate_str
+ngx_http_keygate_decision_text(ngx_http_request_t *r,
+    ngx_http_keygate_asked_t *asked)
+{
+    size_t       size;
+    u_char      *p, *start, *last;
+    ngx_str_t    name;
+    keygate_str  source;
+
+    size = 256;
+
+    start = ngx_pnalloc(r->pool, size);
+    if (start == NULL) {
+        return ngx_http_keygate_str(NULL, 0);
+    }
+
+    last = start + size;
+
+    p = ngx_slprintf(start, last, "{\"verdict\":\"%s\",\"reason\":\"%s\","
+                     "\"effective_mode\":\"%s\",\"source\":",
+                     asked->decision.verdict == KEYGATE_ALLOW
+                     ? "allow" : "deny",
+                     keygate_reason_name(asked->decision.reason),
+                     keygate_mode_name(asked->decision.effective_mode));
+
+    source = ngx_http_keygate_source_text(r, asked);
+
+    if (source.len) {
+        name.data = (u_char *) source.ptr;
+        name.len = source.len;
+        p = ngx_slprintf(p, last, "\"%V\",\"header_index\":%uz", &name,
+                         asked->position);
+
+    } else {
+        p = ngx_slprintf(p, last, "null,\"header_index\":null");
+    }
+
+    if (asked->decision.key < 0) {
+        p = ngx_slprintf(p, last, ",\"key_index\":null}");
+
+    } else {
+        p = ngx_slprintf(p, last, ",\"key_index\":%d}",
+                         (int) asked->decision.key);
+    }
+
+    return ngx_http_keygate_str(start, p - start);
 }
 
 
@@ -886,13 +1824,15 @@ static ngx_int_t
 ngx_http_keygate_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     uintptr_t data)
 {
-    keygate_str              text;
-    ngx_http_keygate_ctx_t  *ctx;
+    keygate_str                text;
+    ngx_http_keygate_view_t   *view;
+    ngx_http_keygate_asked_t  *asked;
 
-    ctx = ngx_http_keygate_get_ctx(r);
+    view = ngx_http_keygate_get_view(r);
+    asked = view ? view->last : NULL;
 
-    if (ctx) {
-        text = (*(ngx_http_keygate_text_pt *) data)(ctx);
+    if (asked) {
+        text = (*(ngx_http_keygate_text_pt *) data)(r, asked);
 
         if (text.len) {
             v->data = (u_char *) text.ptr;
@@ -917,8 +1857,10 @@ static struct {
 } ngx_http_keygate_variables[] = {
     { ngx_string("keygate_verdict"), ngx_http_keygate_verdict_text },
     { ngx_string("keygate_reason"), ngx_http_keygate_reason_text },
+    { ngx_string("keygate_effective_mode"), ngx_http_keygate_mode_text },
     { ngx_string("keygate_key_label"), ngx_http_keygate_label_text },
     { ngx_string("keygate_source"), ngx_http_keygate_source_text },
+    { ngx_string("keygate_decision"), ngx_http_keygate_decision_text },
     { ngx_null_string, NULL }
 };
 
@@ -977,7 +1919,10 @@ ngx_http_keygate_create_main_conf(ngx_conf_t *cf)
 
     if (ngx_array_init(&kmcf->policies, cf->pool, 4,
                        sizeof(ngx_http_keygate_policy_t *))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_array_init(&kmcf->derived, cf->pool, 8,
+                          sizeof(ngx_http_keygate_derived_t))
+           != NGX_OK)
     {
         return NULL;
     }
@@ -1093,7 +2038,7 @@ ngx_http_keygate_policy(ngx_conf_t *cf, ngx_http_keygate_loc_conf_t *kcf)
     keygate_request                 request;
     keygate_decision                decision;
     ngx_pool_cleanup_t             *cln;
-    ngx_http_keygate_policy_t      *p, **policies;
+    ngx_http_keygate_policy_t      *p, *strict, **policies;
     ngx_http_keygate_main_conf_t   *kmcf;
 
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_keygate_module);
@@ -1134,10 +2079,7 @@ ngx_http_keygate_policy(ngx_conf_t *cf, ngx_http_keygate_loc_conf_t *kcf)
         return NULL;
     }
 
-    for (i = 0; i < keygate_policy_source_count(&p->policy); i++) {
-        p->lengths |= (uint64_t) 1
-                      << (keygate_policy_source_name(&p->policy, i).len & 63);
-    }
+    p->lengths = keygate_policy_name_lengths(&p->policy);
 
     /* A policy without a key works, but hardly as meant. */
 
@@ -1150,6 +2092,34 @@ ngx_http_keygate_policy(ngx_conf_t *cf, ngx_http_keygate_loc_conf_t *kcf)
         ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                       "keygate is on without a key: whatever needs one "
                       "will be denied in %V:%ui", &kcf->file, kcf->line);
+    }
+
+    p->strict = &p->policy;
+
+    if (decision.reason == KEYGATE_REASON_AUTH_OFF) {
+
+        /* it takes nothing for a key, so another one is asked about users */
+
+        cln = ngx_pool_cleanup_add(cf->pool,
+                                   sizeof(ngx_http_keygate_policy_t));
+        if (cln == NULL) {
+            return NULL;
+        }
+
+        strict = cln->data;
+        ngx_memzero(strict, sizeof(ngx_http_keygate_policy_t));
+        cln->handler = ngx_http_keygate_wipe_policy;
+
+        strict->settings = kcf->settings;
+        strict->settings.mode = KEYGATE_MODE_STRICT;
+
+        if (ngx_http_keygate_make(&strict->policy, &strict->settings)
+            != KEYGATE_OK)
+        {
+            return NULL;
+        }
+
+        p->strict = &strict->policy;
     }
 
     return p;
@@ -1552,12 +2522,32 @@ ngx_http_keygate_exempt(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static ngx_int_t
+ngx_http_keygate_add_handler(ngx_http_core_main_conf_t *cmcf,
+    ngx_http_phases phase, ngx_http_handler_pt handler)
+{
+    ngx_http_handler_pt  *h;
+
+    h = ngx_array_push(&cmcf->phases[phase].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = handler;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 ngx_http_keygate_init(ngx_conf_t *cf)
 {
+    ngx_uint_t                     n;
     ngx_http_handler_pt           *h;
     ngx_http_keygate_secret_t     *secret;
     ngx_http_core_main_conf_t     *cmcf;
     ngx_http_keygate_main_conf_t  *kmcf;
+
+    static ngx_str_t  user = ngx_string("remote_user");
 
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_keygate_module);
 
@@ -1575,25 +2565,150 @@ ngx_http_keygate_init(ngx_conf_t *cf)
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_ACCESS_PHASE].handlers);
-    if (h == NULL) {
+    if (ngx_http_keygate_add_handler(cmcf, NGX_HTTP_SERVER_REWRITE_PHASE,
+                                     ngx_http_keygate_rewrite_handler)
+        != NGX_OK
+        || ngx_http_keygate_add_handler(cmcf, NGX_HTTP_REWRITE_PHASE,
+                                        ngx_http_keygate_rewrite_handler)
+           != NGX_OK
+        || ngx_http_keygate_add_handler(cmcf, NGX_HTTP_ACCESS_PHASE,
+                                        ngx_http_keygate_access_handler)
+           != NGX_OK
+        || ngx_http_keygate_add_handler(cmcf, NGX_HTTP_PRECONTENT_PHASE,
+                                        ngx_http_keygate_precontent_handler)
+           != NGX_OK
+        || ngx_http_keygate_add_handler(cmcf, NGX_HTTP_LOG_PHASE,
+                                        ngx_http_keygate_log_handler)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    *h = ngx_http_keygate_access_handler;
+    /* nginx calls those of this phase from the first to the last: before the access log */
 
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers);
-    if (h == NULL) {
+    h = cmcf->phases[NGX_HTTP_LOG_PHASE].handlers.elts;
+    n = cmcf->phases[NGX_HTTP_LOG_PHASE].handlers.nelts;
+
+    ngx_memmove(h + 1, h, (n - 1) * sizeof(ngx_http_handler_pt));
+    h[0] = ngx_http_keygate_log_handler;
+
+    kmcf->user = ngx_http_get_variable_index(cf, &user);
+    if (kmcf->user == NGX_ERROR) {
         return NGX_ERROR;
     }
-
-    *h = ngx_http_keygate_strip_handler;
 
     ngx_http_next_header_filter = ngx_http_top_header_filter;
     ngx_http_top_header_filter = ngx_http_keygate_header_filter;
 
     ngx_http_next_body_filter = ngx_http_top_body_filter;
     ngx_http_top_body_filter = ngx_http_keygate_body_filter;
+
+    return NGX_OK;
+}
+
+
+/*
+ * What nginx and the modules that come with it make of a request header and keep: the names that are
+ * not $http_HEADER or $cookie_NAME. Left out are what holds no text of a header ($remote_addr of
+ * realip, $geoip_..., $gzip_ratio), $host, which is no longer read from the list, and what copies
+ * what it is told to (set, map, split_clients, secure_link, auth_request_set).
+ */
+static struct {
+    ngx_str_t  name;
+    ngx_str_t  header;
+} ngx_http_keygate_made_of[] = {
+    { ngx_string("remote_user"), ngx_string("authorization") },
+    { ngx_string("proxy_add_x_forwarded_for"), ngx_string("x_forwarded_for") },
+    { ngx_string("content_type"), ngx_string("content_type") },
+    { ngx_string("content_length"), ngx_string("content_length") },
+    { ngx_string("uid_got"), ngx_string("cookie") },
+    { ngx_string("uid_set"), ngx_string("cookie") },
+    { ngx_string("msie"), ngx_string("user_agent") },
+    { ngx_string("modern_browser"), ngx_string("user_agent") },
+    { ngx_string("ancient_browser"), ngx_string("user_agent") },
+    { ngx_string("invalid_referer"), ngx_string("referer") },
+    { ngx_string("slice_range"), ngx_string("range") },
+    { ngx_null_string, ngx_null_string }
+};
+
+
+/* The header that a variable is made of, or an empty name. */
+static ngx_str_t
+ngx_http_keygate_header_of(ngx_http_variable_t *v)
+{
+    ngx_uint_t  i;
+    ngx_str_t   header;
+
+    static ngx_str_t  cookie = ngx_string("cookie");
+
+    ngx_str_null(&header);
+
+    if (v->flags & NGX_HTTP_VAR_CHANGEABLE) {
+        /* of set, map, perl: whatever its name is */
+        return header;
+    }
+
+    if (v->name.len > 5 && ngx_strncmp(v->name.data, "http_", 5) == 0) {
+        header.data = v->name.data + 5;
+        header.len = v->name.len - 5;
+        return header;
+    }
+
+    if (v->name.len > 7 && ngx_strncmp(v->name.data, "cookie_", 7) == 0) {
+        return cookie;
+    }
+
+    for (i = 0; ngx_http_keygate_made_of[i].name.len; i++) {
+        if (v->name.len == ngx_http_keygate_made_of[i].name.len
+            && ngx_strncmp(v->name.data, ngx_http_keygate_made_of[i].name.data,
+                           v->name.len)
+               == 0)
+        {
+            return ngx_http_keygate_made_of[i].header;
+        }
+    }
+
+    return header;
+}
+
+
+/* Only now has every module said which variables it wants an index of. */
+static ngx_int_t
+ngx_http_keygate_init_module(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                     i;
+    ngx_str_t                      header;
+    ngx_http_variable_t           *v;
+    ngx_http_core_main_conf_t     *cmcf;
+    ngx_http_keygate_derived_t    *derived;
+    ngx_http_keygate_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_keygate_module);
+
+    if (kmcf == NULL) {
+        /* no "http" */
+        return NGX_OK;
+    }
+
+    cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
+
+    v = cmcf->variables.elts;
+
+    for (i = 0; i < cmcf->variables.nelts; i++) {
+        header = ngx_http_keygate_header_of(&v[i]);
+
+        if (header.len == 0) {
+            continue;
+        }
+
+        derived = ngx_array_push(&kmcf->derived);
+        if (derived == NULL) {
+            return NGX_ERROR;
+        }
+
+        derived->index = i;
+        derived->header = header;
+    }
 
     return NGX_OK;
 }
