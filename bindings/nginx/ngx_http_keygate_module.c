@@ -1255,14 +1255,12 @@ ngx_http_keygate_drops(ngx_http_keygate_ctx_t *ctx, ngx_table_elt_t *h,
     keygate_decision           off;
     ngx_http_keygate_asked_t  *asked;
 
-    /* such a request is one request, not a connection: no option of Connection for $http_connection */
+    /* such a request is one request and not a connection: nginx has read what this asks of itself */
 
     if (keyless
         && h->key.len == sizeof("Connection") - 1
         && ngx_strncasecmp(h->key.data, (u_char *) "Connection", h->key.len)
-           == 0
-        && ngx_strlcasestrn(h->value.data, h->value.data + h->value.len,
-                            (u_char *) "upgrade", sizeof("upgrade") - 2))
+           == 0)
     {
         return 1;
     }

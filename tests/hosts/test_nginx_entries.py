@@ -1,0 +1,155 @@
+"""Every way by which a request leaves nginx's access phase or enters it again. A location that is
+guarded is shut whichever way leads there, as it is with auth_basic. The names are those of the table
+in bindings/nginx/README.md."""
+
+import hosts
+import pytest
+from hosts import ask
+from test_nginx import GATE, KEY, OTHER, RIGHT, WRONG, check_denied, check_invalid, gate  # noqa: F401
+
+# NAME: (http, server). PASS forwards, FOLDER holds page.html, index.html and part.html. What is
+# asked for is /v1/x unless a third text says so.
+ENTRIES = {
+    "rewrite last": ("", "location / { rewrite ^ /b/x last; } location /b/ { PASS }"),
+    "rewrite break": ("", "location / { rewrite ^ /b/x break; PASS }"),
+    "if": ("", 'location / { if ($request_method != "") { PASS } }'),
+    "limit_except": ("", "location / { limit_except GET { allow all; } PASS }"),
+    "error_page, no location of its own": ("", "error_page 401 /401.html; location / { PASS }"),
+    "error_page uri": ("", "error_page 401 /login; location / { PASS } location = /login { PASS }"),
+    "error_page = uri": ("", "error_page 401 = /login; location / { PASS } location = /login { PASS }"),
+    "error_page =200 uri": ("", "error_page 401 =200 /login; location / { PASS } location = /login { PASS }"),
+    "error_page @name": ("", "error_page 401 @deny; location / { PASS } location @deny { PASS }"),
+    "error_page = @name": ("", "error_page 401 = @deny; location / { PASS } location @deny { PASS }"),
+    "error_page =200 @name": ("", "error_page 401 =200 @deny; location / { PASS } location @deny { PASS }"),
+    "error_page into itself": ("", "location / { error_page 401 = /v1/x; PASS }"),
+    "recursive_error_pages, uri": (
+        "",
+        """recursive_error_pages on; error_page 401 = /login;
+        location / { PASS } location = /login { PASS }""",
+    ),
+    "recursive_error_pages, @name": (
+        "",
+        """recursive_error_pages on; error_page 401 = @deny;
+        location / { PASS } location @deny { PASS }""",
+    ),
+    "error_page to another policy": (
+        "",
+        """location / { error_page 401 = /team; PASS }
+        location = /team { keygate_api_key sk-of-the-team; PASS }""",
+    ),
+    "error before the access phase: limit_req": (
+        "limit_req_zone $server_name zone=one:64k rate=1r/m;",
+        """error_page 503 = /busy; location / { limit_req zone=one burst=1 nodelay; PASS }
+        location = /busy { PASS }""",
+    ),
+    "error before the access phase: 404 of internal": (
+        "",
+        "location / { internal; error_page 404 = /login; PASS } location = /login { PASS }",
+    ),
+    "error after the gate: satisfy any, auth_request": (
+        "",
+        """location / { satisfy any; auth_request /auth; error_page 500 = @fallback; PASS }
+        location = /auth { internal; keygate off; return 500; } location @fallback { PASS }""",
+    ),
+    "error after the gate: satisfy any, deny": (
+        "",
+        """location / { satisfy any; deny all; error_page 401 403 500 = @fallback; PASS }
+        location @fallback { PASS }""",
+    ),
+    "auth_delay": ("", "auth_delay 50ms; error_page 401 = @deny; location / { PASS } location @deny { PASS }"),
+    "try_files uri": ("", "location / { root FOLDER; try_files /none /b/x; } location /b/ { PASS }"),
+    "try_files @name": ("", "location / { root FOLDER; try_files $uri @app; } location @app { PASS }"),
+    "try_files, satisfy any before": (
+        "",
+        """location / { satisfy any; allow 127.0.0.1; deny all; try_files /none /b/x; }
+        location /b/ { PASS }""",
+    ),
+    "index": ("", "location / { alias FOLDER/; index index.html; } location = /index.html { PASS }", "/"),
+    "index, satisfy any before": (
+        "",
+        """location = / { satisfy any; allow 127.0.0.1; deny all; root FOLDER; index index.html; }
+        location = /index.html { PASS }""",
+        "/",
+    ),
+    "X-Accel-Redirect": ("", "location / { keygate off; ACCEL } location /b/ { PASS }"),
+    "X-Accel-Redirect to a name": ("", "location / { keygate off; ACCEL_NAME } location @app { PASS }"),
+    "post_action": ("", "location / { post_action /after; PASS } location = /after { PASS }"),
+    "auth_request": ("", "location / { auth_request /auth; PASS } location = /auth { internal; NOBODY PASS }"),
+    "auth_request from an open location": (
+        "",
+        "location / { keygate off; auth_request /auth; PASS } location = /auth { internal; NOBODY PASS }",
+    ),
+    "auth_request from an open location, redirected": (
+        "",
+        """location / { keygate off; auth_request /auth; PASS }
+        location = /auth { internal; error_page 401 = @in; NOBODY PASS } location @in { NOBODY PASS }""",
+    ),
+    "auth_request and the gate, satisfy any": (
+        "",
+        "location / { satisfy any; auth_request /auth; PASS } location = /auth { internal; NOBODY PASS }",
+    ),
+    "mirror": ("", "location / { mirror /m; PASS } location = /m { internal; PASS }"),
+}
+
+
+@pytest.fixture
+def entry(gate, tmp_path):  # noqa: F811
+    """entry(name) starts nginx with that entry of the table."""
+    (tmp_path / "index.html").write_text("index")
+
+    def accel(handler, _):
+        to = "@app" if handler.path.startswith("/@app") else "/b/x"
+        handler.reply(200, "text/plain", b"", [("X-Accel-Redirect", to)])
+
+    def run(name):
+        http, server = ENTRIES[name][:2]
+        servers.append(hosts.Upstream(accel))
+        for text, to in {
+            "ACCEL_NAME": f"proxy_pass http://127.0.0.1:{servers[-1].port}/@app;",
+            "ACCEL": f"proxy_pass http://127.0.0.1:{servers[-1].port};",
+            "NOBODY": 'proxy_pass_request_body off; proxy_set_header Content-Length "";',
+            "FOLDER": str(tmp_path),
+        }.items():
+            server = server.replace(text, to)
+        return gate(f"{GATE} {server}", http)
+
+    servers = []
+    yield run
+    for server in servers:
+        server.__exit__()
+
+
+def target_of(name):
+    return ENTRIES[name][2] if len(ENTRIES[name]) > 2 else "/v1/x"
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_denied_by_every_way(entry, upstream, name):
+    nginx, port = entry(name)
+    target = target_of(name)
+    # nginx has an index for no other methods.
+    for method in ("GET", "POST") if target == "/" else ("GET", "POST", "DELETE"):
+        body = b"{}" if method == "POST" else b""
+        for _ in range(2):
+            check_denied(ask(port, method, target, body=body))
+            check_invalid(ask(port, method, target, [WRONG], body))
+            check_invalid(ask(port, method, target, [("x-api-key", OTHER)], body))
+    head = ask(port, "HEAD", target, [WRONG])
+    assert (head.status, head.all("www-authenticate")) == (401, [hosts.CHALLENGE_INVALID])
+    assert upstream.requests == []
+    assert OTHER not in nginx.log()
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_allowed_by_every_way(entry, upstream, name):
+    _, port = entry(name)
+    target = target_of(name)
+    with hosts.Connection(port) as connection:
+        for _ in range(2):
+            got = connection.request("GET", target, [RIGHT])
+            assert (got.status, got.body, got.all("www-authenticate")) == (200, b"upstream\n", [])
+    if target != "/":
+        got = ask(port, "POST", target, [("x-api-key", KEY), ("x-other", "1")], b"{}")
+        assert (got.status, got.body) == (200, b"upstream\n")
+    assert upstream.requests
+    assert KEY not in upstream.seen()
