@@ -853,7 +853,7 @@ ngx_http_keygate_forget_dropped(ngx_http_request_t *r,
 
 /*
  * $remote_user ends with the header that it is made of. Where auth_basic has read the user's name,
- * it stays, unless a policy takes it for a key.
+ * it stays, unless nobody has let the request pass or a policy takes the name for a key.
  */
 static void
 ngx_http_keygate_keep_user(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
@@ -871,7 +871,7 @@ ngx_http_keygate_keep_user(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
     ngx_str_null(&r->headers_in.user);
     ngx_str_null(&r->headers_in.passwd);
 
-    if (user.len == 0) {
+    if (user.len == 0 || ctx->main.denied) {
         return;
     }
 
@@ -1605,11 +1605,12 @@ ngx_http_keygate_handed_on(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
 static ngx_int_t
 ngx_http_keygate_header_filter(ngx_http_request_t *r)
 {
-    ngx_buf_t                 *b;
-    keygate_str                text;
-    ngx_table_elt_t           *h;
-    ngx_http_keygate_view_t   *view;
-    ngx_http_keygate_asked_t  *denied, *handed_on;
+    ngx_buf_t                    *b;
+    keygate_str                   text;
+    ngx_table_elt_t              *h;
+    ngx_http_keygate_view_t      *view;
+    ngx_http_keygate_asked_t     *denied, *handed_on;
+    ngx_http_keygate_loc_conf_t  *kcf;
 
     if (r->headers_out.status != NGX_HTTP_UNAUTHORIZED) {
         return ngx_http_next_header_filter(r);
@@ -1619,6 +1620,16 @@ ngx_http_keygate_header_filter(ngx_http_request_t *r)
 
     if (view == NULL) {
         return ngx_http_next_header_filter(r);
+    }
+
+    if (!view->settled) {
+        /* the answer may have variables in it */
+
+        kcf = ngx_http_get_module_loc_conf(r, ngx_http_keygate_module);
+
+        if (ngx_http_keygate_settle(r, view, kcf->strip) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     denied = view->denied;
