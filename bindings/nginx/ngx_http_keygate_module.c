@@ -69,8 +69,8 @@ typedef struct {
 
 
 /*
- * What a policy said about a request and its subrequests. It is asked once: method, target and
- * headers as received do not change.
+ * What a policy said about a request and its subrequests. It is asked once, as method, target and
+ * headers as received do not change; and once more where another method than that is forwarded.
  */
 typedef struct ngx_http_keygate_asked_s  ngx_http_keygate_asked_t;
 
@@ -81,6 +81,7 @@ struct ngx_http_keygate_asked_s {
     size_t                      position;   /* of the deciding header among all */
     ngx_http_keygate_asked_t   *next;
     unsigned                    admitted:1; /* denied, but "satisfy any" let it pass */
+    unsigned                    changed:1;  /* asked about another method than received */
 };
 
 
@@ -529,6 +530,14 @@ ngx_http_keygate_few_headers(ngx_http_keygate_ctx_t *ctx, uint64_t lengths,
 }
 
 
+static ngx_uint_t
+ngx_http_keygate_keyless(keygate_decision *decision)
+{
+    return decision->reason == KEYGATE_REASON_PREFLIGHT
+           || decision->reason == KEYGATE_REASON_HEALTH;
+}
+
+
 static ngx_int_t
 ngx_http_keygate_decide(ngx_http_keygate_ctx_t *ctx,
     ngx_http_keygate_asked_t *asked)
@@ -561,6 +570,18 @@ ngx_http_keygate_decide(ngx_http_keygate_ctx_t *ctx,
     asked->decision.size = sizeof(keygate_decision);
 
     (void) keygate_decide(&asked->policy->policy, &request, &asked->decision);
+
+    if (asked->changed && ngx_http_keygate_keyless(&asked->decision)) {
+
+        /* a preflight that goes upstream as GET is none */
+
+        request.method = ngx_http_keygate_str(
+                             ctx->main.request->method_name.data,
+                             ctx->main.request->method_name.len);
+
+        (void) keygate_decide(&asked->policy->policy, &request,
+                              &asked->decision);
+    }
 
     asked->position = asked->decision.header;
 
@@ -694,22 +715,44 @@ ngx_http_keygate_log(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
 }
 
 
+/* error_page and X-Accel-Redirect make GET of all methods but HEAD. */
+static ngx_uint_t
+ngx_http_keygate_method_changed(ngx_http_request_t *r)
+{
+    keygate_str  method, target;
+
+    if (r != r->main || r->method_name.data == r->request_line.data) {
+        return 0;
+    }
+
+    ngx_http_keygate_request_line(r, &method, &target);
+
+    return method.len != r->method_name.len
+           || ngx_memcmp(method.ptr, r->method_name.data, method.len) != 0;
+}
+
+
 /* What the policy of a location says about the request. NULL: no memory. */
 static ngx_http_keygate_asked_t *
 ngx_http_keygate_ask(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
     ngx_http_keygate_loc_conf_t *kcf)
 {
+    ngx_uint_t                 changed;
     ngx_http_keygate_ctx_t    *ctx;
     ngx_http_keygate_asked_t  *asked;
 
     ctx = view->ctx;
+    changed = ngx_http_keygate_method_changed(r);
 
     if (ctx->asked.policy == NULL) {
         asked = &ctx->asked;
 
     } else {
         for (asked = &ctx->asked; asked; asked = asked->next) {
-            if (asked->policy == kcf->policy) {
+            if (asked->policy == kcf->policy
+                && (asked->changed == changed
+                    || !ngx_http_keygate_keyless(&asked->decision)))
+            {
                 view->last = asked;
                 return asked;
             }
@@ -722,6 +765,7 @@ ngx_http_keygate_ask(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
     }
 
     asked->policy = kcf->policy;
+    asked->changed = changed;
 
     if (ngx_http_keygate_decide(ctx, asked) != NGX_OK) {
         asked->policy = NULL;
@@ -740,6 +784,22 @@ ngx_http_keygate_ask(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
     view->last = asked;
 
     return asked;
+}
+
+
+static ngx_int_t
+ngx_http_keygate_deny(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
+    ngx_http_keygate_asked_t *asked)
+{
+    view->denied = asked;
+    view->answer = 1;
+
+    if (r->uri_changes == 1) {
+        /* one more error page would be a redirection cycle, answered 500 */
+        r->error_page = 1;
+    }
+
+    return NGX_HTTP_UNAUTHORIZED;
 }
 
 
@@ -771,15 +831,7 @@ ngx_http_keygate_access_handler(ngx_http_request_t *r)
     }
 
     if (asked->decision.verdict != KEYGATE_ALLOW) {
-        view->denied = asked;
-        view->answer = 1;
-
-        if (r->uri_changes == 1) {
-            /* one more error page would be a redirection cycle, answered 500 */
-            r->error_page = 1;
-        }
-
-        return NGX_HTTP_UNAUTHORIZED;
+        return ngx_http_keygate_deny(r, view, asked);
     }
 
     /* a gate that is off has asked for nothing, so it satisfies nothing either */
@@ -1236,11 +1288,7 @@ ngx_http_keygate_effective(ngx_http_keygate_view_t *view)
             asked->effective.reason = instead;
         }
 
-        if (asked->effective.reason == KEYGATE_REASON_PREFLIGHT
-            || asked->effective.reason == KEYGATE_REASON_HEALTH)
-        {
-            keyless = 1;
-        }
+        keyless |= ngx_http_keygate_keyless(&asked->effective);
     }
 
     return keyless;
@@ -1525,14 +1573,12 @@ ngx_http_keygate_precontent_handler(ngx_http_request_t *r)
         if (asked->decision.verdict != KEYGATE_ALLOW
             && r != r->main && !asked->admitted)
         {
-            view->denied = asked;
-            view->answer = 1;
-
             if (!ctx->main.settled) {
+                /* auth_request may hand it on */
                 ctx->main.answer = 1;
             }
 
-            return NGX_HTTP_UNAUTHORIZED;
+            return ngx_http_keygate_deny(r, view, asked);
         }
 
         if (asked->decision.reason != KEYGATE_REASON_AUTH_OFF) {

@@ -153,3 +153,76 @@ def test_allowed_by_every_way(entry, upstream, name):
         assert (got.status, got.body) == (200, b"upstream\n")
     assert upstream.requests
     assert KEY not in upstream.seen()
+
+
+@pytest.mark.parametrize(
+    "server, method",
+    [
+        ("error_page 404 = /fallback;", "GET"),
+        ("error_page 404 = /v1/fallback$uri;", "GET"),
+        ("error_page 404 = @fallback;", "OPTIONS"),
+        ("", "GET"),
+    ],
+    ids=["error_page uri", "error_page uri with the path", "error_page @name", "X-Accel-Redirect"],
+)
+def test_a_preflight_that_becomes_another_request(gate, upstream, server, method):  # noqa: F811
+    """OPTIONS needs no key; the GET that nginx makes of it does. A name keeps the method."""
+
+    def answer(handler, _):
+        away = handler.path == "/v1/secret"
+        accel = [("X-Accel-Redirect", "/fallback")] * (away and not server)
+        handler.reply(404 if away and server else 200, "text/plain", b"up", accel)
+
+    upstream.answer = answer
+    for strip in ("on", "off"):
+        _, port = gate(f"""{GATE} keygate_strip {strip}; proxy_intercept_errors on; {server}
+            location / {{ PASS }} location @fallback {{ rewrite ^ /fallback break; PASS }}""")
+        upstream.requests.clear()
+        got = ask(port, "OPTIONS", "/v1/secret")
+        if method == "GET":
+            check_denied(got)
+            check_invalid(ask(port, "OPTIONS", "/v1/secret", [WRONG]))
+        else:
+            assert got.status == 200
+            assert ask(port, "OPTIONS", "/v1/secret", [WRONG]).status == 200
+        assert {request[0] for request in upstream.requests} == {"OPTIONS"}
+        upstream.requests.clear()
+        assert ask(port, "OPTIONS", "/v1/secret", [RIGHT]).status == 200
+        assert [request[0] for request in upstream.requests] == ["OPTIONS", method]
+    # An exempt path needs none for GET either.
+    check_denied(ask(port, "POST", "/healthz"))
+    assert ask(port, "OPTIONS", "/healthz").status == 200
+
+
+@pytest.mark.parametrize(
+    "line, code",
+    [
+        (b"GARBAGE\r\n\r\n", 400),
+        (b"GET\r\n\r\n", 400),
+        (b"OPTIONS /../x HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"OPTIONS /x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"GET /v1 HTTP/1.1\r\n\r\n", 400),
+        (b"TRACE /v1 HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+        (b"GET /v1 HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 9000 + b"\r\n\r\n", 494),
+        (b"POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", 413),
+        (b"POST /v1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n", 501),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_an_error_before_the_gate_does_not_pass_it(gate, upstream, line, code):  # noqa: F811
+    """What nginx refuses itself can have an error page, too, and the gate is asked about that."""
+    nginx, port = gate(f"""{GATE} client_max_body_size 1; error_page {code} = /page;
+        location / {{ PASS }}""", "large_client_header_buffers 4 8k;")
+    with hosts.Connection(port) as connection:
+        connection.send(line)
+        got = connection.file.read() if line.startswith((b"GARBAGE", b"GET\r")) else None
+        if got is None:
+            response = connection.response()
+            assert response.status == (200 if b"/healthz" in line else 401)
+            if response.status == 401:
+                assert "api_key" in response.json()["error"]["code"]
+        else:
+            assert b"upstream" not in got
+    assert [request[:2] for request in upstream.requests] == [("GET", "/page")] * (b"/healthz" in line)
