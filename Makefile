@@ -101,8 +101,8 @@ nginx: lib ## Build target/nginx/ngx_http_keygate_module.so for Debian's nginx
 
 .PHONY: test-nginx
 test-nginx: nginx ## nginx: the vectors, other modules, reloads under load
-	KEYGATE_HOSTS=nginx tests/hosts/run.sh requirements.txt test_nginx.py test_nginx_vectors.py \
-		test_nginx_reload.py
+	KEYGATE_HOSTS=nginx tests/hosts/run.sh requirements.txt test_nginx.py test_nginx_entries.py test_nginx_headers.py \
+		test_nginx_vectors.py test_nginx_reload.py
 
 .PHONY: test-sdk
 test-sdk: nginx go ## The vendors' clients, and the guide to 401, through nginx and the Go proxy
