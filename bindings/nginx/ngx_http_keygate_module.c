@@ -1106,14 +1106,19 @@ typedef struct {
 
 
 static ngx_int_t
-ngx_http_keygate_keep(ngx_http_keygate_kept_t *kept, ngx_table_elt_t *h)
+ngx_http_keygate_keep(ngx_http_keygate_kept_t *kept, ngx_table_elt_t *from,
+    ngx_table_elt_t *to)
 {
     ngx_list_part_t  *part;
 
+    if (from == to) {
+        return NGX_OK;  /* nginx reads the first element of a part unasked */
+    }
+
     part = kept->last;
 
-    if (part && (ngx_table_elt_t *) part->elts + part->nelts == h) {
-        part->nelts++;
+    if (part && (ngx_table_elt_t *) part->elts + part->nelts == from) {
+        part->nelts += to - from;
         return NGX_OK;
     }
 
@@ -1129,8 +1134,8 @@ ngx_http_keygate_keep(ngx_http_keygate_kept_t *kept, ngx_table_elt_t *h)
         kept->last->next = part;
     }
 
-    part->elts = h;
-    part->nelts = 1;
+    part->elts = from;
+    part->nelts = to - from;
     part->next = NULL;
     kept->last = part;
 
@@ -1143,7 +1148,6 @@ static ngx_int_t
 ngx_http_keygate_replace(ngx_list_t *list, ngx_http_keygate_kept_t *kept)
 {
     if (kept->last == NULL) {
-        /* nginx reads the first element of a part unasked */
         return ngx_list_init(list, kept->pool, 4, sizeof(ngx_table_elt_t));
     }
 
@@ -1219,7 +1223,7 @@ ngx_http_keygate_restore(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
             if (ngx_http_keygate_in_list(&now, h)
                 || ngx_http_keygate_was_dropped(ctx, h))
             {
-                if (ngx_http_keygate_keep(&kept, h) != NGX_OK) {
+                if (ngx_http_keygate_keep(&kept, h, h + 1) != NGX_OK) {
                     return NGX_ERROR;
                 }
             }
@@ -1233,7 +1237,7 @@ ngx_http_keygate_restore(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
 
         for (end = h + part->nelts; h < end; h++) {
             if (!ngx_http_keygate_in_list(&ctx->received.part, h)
-                && ngx_http_keygate_keep(&kept, h) != NGX_OK)
+                && ngx_http_keygate_keep(&kept, h, h + 1) != NGX_OK)
             {
                 return NGX_ERROR;
             }
@@ -1270,7 +1274,7 @@ ngx_http_keygate_restore(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
  * an operator's error page that is forwarded.
  */
 static ngx_uint_t
-ngx_http_keygate_effective(ngx_http_keygate_view_t *view)
+ngx_http_keygate_effective(ngx_http_keygate_view_t *view, uint64_t *lengths)
 {
     ngx_uint_t                 keyless;
     keygate_reason             instead;
@@ -1279,8 +1283,10 @@ ngx_http_keygate_effective(ngx_http_keygate_view_t *view)
     instead = (view->denied || view->ctx->main.denied)
               ? KEYGATE_REASON_PREFLIGHT : KEYGATE_REASON_AUTH_OFF;
     keyless = 0;
+    *lengths = 0;
 
     for (asked = &view->ctx->asked; asked; asked = asked->next) {
+        *lengths |= asked->policy->lengths;
         asked->effective = asked->decision;
 
         if (asked->decision.verdict != KEYGATE_ALLOW) {
@@ -1289,6 +1295,10 @@ ngx_http_keygate_effective(ngx_http_keygate_view_t *view)
         }
 
         keyless |= ngx_http_keygate_keyless(&asked->effective);
+    }
+
+    if (keyless) {
+        *lengths |= (uint64_t) 1 << (sizeof("Connection") - 1);
     }
 
     return keyless;
@@ -1318,9 +1328,8 @@ ngx_http_keygate_drops(ngx_http_keygate_ctx_t *ctx, ngx_table_elt_t *h,
 
     for (asked = &ctx->asked; asked; asked = asked->next) {
 
-        if (!ngx_http_keygate_has_length(asked->policy->lengths, h)
-            || !keygate_policy_drops(&asked->policy->policy, &asked->effective,
-                                     name, value))
+        if (!keygate_policy_drops(&asked->policy->policy, &asked->effective,
+                                  name, value))
         {
             continue;
         }
@@ -1379,10 +1388,11 @@ static ngx_int_t
 ngx_http_keygate_settle(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
     ngx_flag_t strip)
 {
-    ngx_uint_t                keyless;
+    uint64_t                  lengths;
+    ngx_uint_t                keyless, dropped;
     ngx_list_t               *list;
-    ngx_list_part_t          *part;
-    ngx_table_elt_t          *h, *end, *first, *known;
+    ngx_list_part_t          *part, *before;
+    ngx_table_elt_t          *h, *from, *end, *known;
     ngx_http_keygate_kept_t   kept;
 
     view->settled = 1;
@@ -1391,54 +1401,61 @@ ngx_http_keygate_settle(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
         return NGX_OK;
     }
 
-    keyless = ngx_http_keygate_effective(view);
+    keyless = ngx_http_keygate_effective(view, &lengths);
 
     if (!strip && !keyless) {
         return NGX_OK;
     }
 
-    list = &r->headers_in.headers;
-
-    for (part = &list->part; part; part = part->next) {
-        first = part->elts;
-
-        for (end = first + part->nelts; first < end; first++) {
-            if (ngx_http_keygate_drops(view->ctx, first, strip, keyless)) {
-                goto found;
-            }
-        }
-    }
-
-    return NGX_OK;
-
-found:
-
     known = r->headers_in.authorization;
+    list = &r->headers_in.headers;
+    dropped = 0;
     kept.pool = r->pool;
     kept.last = NULL;
 
     for (part = &list->part; part; part = part->next) {
-        h = part->elts;
+        from = part->elts;
+        end = from + part->nelts;
 
-        for (end = h + part->nelts; h < end; h++) {
+        for (h = from; h < end; h++) {
 
-            if (h == first) {
-                first = NULL;
-
-            } else if (first
-                       || !ngx_http_keygate_drops(view->ctx, h, strip, keyless))
+            if (!ngx_http_keygate_has_length(lengths, h)
+                || !ngx_http_keygate_drops(view->ctx, h, strip, keyless))
             {
-                if (ngx_http_keygate_keep(&kept, h) != NGX_OK) {
-                    return NGX_ERROR;
-                }
-
                 continue;
             }
 
-            if (ngx_http_keygate_drop(r, view->ctx, h) != NGX_OK) {
+            if (!dropped) {
+                dropped = 1;
+
+                for (before = &list->part; before != part;
+                     before = before->next)
+                {
+                    if (ngx_http_keygate_keep(&kept, before->elts,
+                            (ngx_table_elt_t *) before->elts + before->nelts)
+                        != NGX_OK)
+                    {
+                        return NGX_ERROR;
+                    }
+                }
+            }
+
+            if (ngx_http_keygate_keep(&kept, from, h) != NGX_OK
+                || ngx_http_keygate_drop(r, view->ctx, h) != NGX_OK)
+            {
                 return NGX_ERROR;
             }
+
+            from = h + 1;
         }
+
+        if (dropped && ngx_http_keygate_keep(&kept, from, end) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (!dropped) {
+        return NGX_OK;
     }
 
     if (known && r->headers_in.authorization == NULL) {
@@ -1884,7 +1901,17 @@ ngx_http_keygate_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     ngx_http_keygate_asked_t  *asked;
 
     view = ngx_http_keygate_get_view(r);
-    asked = view ? view->last : NULL;
+    asked = NULL;
+
+    if (view) {
+        asked = view->last;
+
+        if (asked == NULL && view->ctx->asked.policy) {
+            /* not asked about itself: of the main request, or of a subrequest */
+            asked = view->ctx->main.last ? view->ctx->main.last
+                                         : &view->ctx->asked;
+        }
+    }
 
     if (asked) {
         text = (*(ngx_http_keygate_text_pt *) data)(r, asked);

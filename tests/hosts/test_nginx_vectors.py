@@ -1,4 +1,4 @@
-"""All vectors through a running nginx, over real sockets."""
+"""All vectors through a running nginx, over real sockets, in every way in which it asks the gate."""
 
 import collections
 import json
@@ -10,6 +10,8 @@ import pytest
 GROUPS = sorted(path.stem for path in hosts.VECTORS.glob("*.jsonl"))
 # These two hold configurations that are refused, and JSON that is no configuration.
 REFUSED = {"config_errors", "input_errors"}
+
+DECISION = ("verdict", "reason", "effective_mode", "source", "header_index", "key_index")
 
 METHOD = re.compile(r"[A-Z_-]+")
 TARGET = re.compile(r"(/|[A-Za-z][A-Za-z0-9+.-]*://[^/?#])[^\x00-\x20\x7f]*")
@@ -113,9 +115,21 @@ NOT_CARRIED = {
 }
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
+# Where the gate is asked: when the request comes, when it has been redirected (the headers are copied
+# then) and another policy let it pass before, and for a subrequest of an open location.
+WAYS = {
+    "at-once": "location / { PASS }",
+    "redirected": """location / { keygate_auth_mode off; keygate_explain off; try_files /none @again; }
+        location @again { PASS }""",
+    "subrequest": """location / { keygate off; auth_request /sub; PASS }
+        location = /sub { internal; PASS }""",
+}
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def running(request, tmp_path_factory):
     """nginx with a server for each distinct configuration, each at an address of its own."""
+    locations = WAYS[request.param]
     folder = tmp_path_factory.mktemp("vectors")
     port, backend = hosts.free_port(), hosts.free_port()
     addresses = {}
@@ -131,7 +145,7 @@ def running(tmp_path_factory):
             servers.append(
                 f"server {{ listen {addresses[key]}:{port};\n"
                 + "\n".join(directives(config))
-                + f"\nlocation / {{ proxy_pass http://127.0.0.1:{backend}/ok$none; }} }}"
+                + "\n" + locations.replace("PASS", f"proxy_pass http://127.0.0.1:{backend}/ok$none;") + " }"
             )
     http = f"""
         map $host $none {{ default ""; }}
@@ -143,8 +157,9 @@ def running(tmp_path_factory):
         proxy_method GET;
         proxy_pass_request_headers off;
         proxy_pass_request_body off;
-        log_format decisions escape=json '{{"connection":"$connection","verdict":"$keygate_verdict",'
-            '"reason":"$keygate_reason","source":"$keygate_source","label":"$keygate_key_label"}}';
+        log_format decisions escape=none '{{"connection":"$connection","verdict":"$keygate_verdict",'
+            '"reason":"$keygate_reason","source":"$keygate_source","label":"$keygate_key_label",'
+            '"mode":"$keygate_effective_mode","decision":[$keygate_decision]}}';
         access_log {folder}/decisions.log decisions;
         server {{ listen 127.0.0.1:{backend}; keygate off; access_log off; return 200 "upstream"; }}
         """
@@ -215,6 +230,8 @@ def compare(vector, got, decision, codes):
         "reason": want["reason"],
         "source": want["source"] or "",
         "label": label_of(index, keys[index]) if index is not None and keys else "",
+        "mode": want["effective_mode"],
+        "decision": [{field: want[field] for field in DECISION}],
     }
     if decision != expected:
         return f"expected {expected}, got {decision}"
