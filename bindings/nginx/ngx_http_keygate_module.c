@@ -539,7 +539,7 @@ ngx_http_keygate_keyless(keygate_decision *decision)
 
 
 static ngx_int_t
-ngx_http_keygate_decide(ngx_http_keygate_ctx_t *ctx,
+ngx_http_keygate_decide(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
     ngx_http_keygate_asked_t *asked)
 {
     size_t           positions[NGX_HTTP_KEYGATE_FEW];
@@ -575,9 +575,8 @@ ngx_http_keygate_decide(ngx_http_keygate_ctx_t *ctx,
 
         /* a preflight that goes upstream as GET is none */
 
-        request.method = ngx_http_keygate_str(
-                             ctx->main.request->method_name.data,
-                             ctx->main.request->method_name.len);
+        request.method = ngx_http_keygate_str(r->method_name.data,
+                                              r->method_name.len);
 
         (void) keygate_decide(&asked->policy->policy, &request,
                               &asked->decision);
@@ -715,13 +714,19 @@ ngx_http_keygate_log(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
 }
 
 
-/* error_page and X-Accel-Redirect make GET of all methods but HEAD. */
+/*
+ * error_page and X-Accel-Redirect make GET of all methods but HEAD, and so do subrequests. Those that
+ * come before the main request has passed, of auth_request, only judge it.
+ */
 static ngx_uint_t
-ngx_http_keygate_method_changed(ngx_http_request_t *r)
+ngx_http_keygate_method_changed(ngx_http_request_t *r,
+    ngx_http_keygate_ctx_t *ctx)
 {
     keygate_str  method, target;
 
-    if (r != r->main || r->method_name.data == r->request_line.data) {
+    if (r->method_name.data == r->request_line.data
+        || (r != r->main && !ctx->main.settled))
+    {
         return 0;
     }
 
@@ -742,7 +747,7 @@ ngx_http_keygate_ask(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
     ngx_http_keygate_asked_t  *asked;
 
     ctx = view->ctx;
-    changed = ngx_http_keygate_method_changed(r);
+    changed = ngx_http_keygate_method_changed(r, ctx);
 
     if (ctx->asked.policy == NULL) {
         asked = &ctx->asked;
@@ -767,7 +772,7 @@ ngx_http_keygate_ask(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
     asked->policy = kcf->policy;
     asked->changed = changed;
 
-    if (ngx_http_keygate_decide(ctx, asked) != NGX_OK) {
+    if (ngx_http_keygate_decide(r, ctx, asked) != NGX_OK) {
         asked->policy = NULL;
         return NULL;
     }

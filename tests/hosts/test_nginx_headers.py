@@ -613,6 +613,24 @@ def test_a_subrequest_is_not_asked_about_twice(gate, upstream, page, target):  #
     check_denied(ask(port, target="/part"))
 
 
+def test_the_subrequests_of_a_preflight(gate, upstream):  # noqa: F811
+    """They are GET: what OPTIONS is allowed without a key is not theirs. Those of auth_request judge it."""
+    _, port = gate(f"""{GATE} location = /part {{ PASS }} location = /auth {{ PASS }}
+        location / {{ add_after_body /part; addition_types *; PASS }}
+        location /judged {{ auth_request /auth; PASS }}""")
+    for method, headers, whole in (
+        ("OPTIONS", [], False),
+        ("OPTIONS", [WRONG], False),
+        ("OPTIONS", [RIGHT], True),
+        ("GET", [RIGHT], True),
+    ):
+        upstream.requests.clear()
+        got = ask(port, method, "/v1", headers)
+        assert got.status == 200 and got.body.count(b"upstream\n") == 1 + whole
+        assert [request[:2] for request in upstream.requests] == [(method, "/v1")] + [("GET", "/part")] * whole
+    assert ask(port, "OPTIONS", "/judged").status == 200
+
+
 def test_auth_request_beside_the_gate(gate, upstream):  # noqa: F811
     """Where it stands in for the gate, its location is one that the gate is off for."""
     upstream.answer = lambda handler, _: handler.reply(
