@@ -27,7 +27,7 @@ start() {
 load_module $module;
 daemon off;
 pid $dir/nginx.pid;
-error_log $dir/error.log info;
+error_log $dir/error.log notice;
 $([ "$(id -u)" != 0 ] || echo "user root;")
 events {}
 http {

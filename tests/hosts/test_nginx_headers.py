@@ -457,13 +457,16 @@ def test_what_other_modules_have_changed_stays(gate, upstream):  # noqa: F811
     _, port = gate(
         f"""{GATE} location / {{
             more_set_input_headers 'X-Added: a' 'X-Middle: changed'; more_clear_input_headers X-First;
-            try_files /none @app; }}
-        location @app {{ keygate_strip off; more_set_input_headers 'X-Late: l'; more_clear_input_headers X-Last; PASS }}""",
+            try_files /none @next; }}
+        location @next {{ more_set_input_headers 'X-Late: l'; more_clear_input_headers X-Last; try_files /none /last; }}
+        location /last {{ keygate_strip off; more_set_input_headers 'X-Latest: l'; PASS }}""",
         modules=(hosts.MODULE, HEADERS_MORE),
     )
     assert ask(port, headers=SENT).status == 200
     sent = [item for item in upstream.requests[0][2] if item[0] not in ("Host", "Connection")]
-    assert sent == [SENT[1], ("X-Middle", "changed"), *SENT[3:5], ("X-Added", "a"), ("X-Late", "l")]
+    assert sent == [
+        SENT[1], ("X-Middle", "changed"), *SENT[3:5], ("X-Added", "a"), ("X-Late", "l"), ("X-Latest", "l"),
+    ]  # fmt: skip
 
 
 def test_the_second_policy_reads_what_was_received(gate, upstream):  # noqa: F811
