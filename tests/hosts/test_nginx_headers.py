@@ -545,18 +545,21 @@ def test_a_mirror_has_headers_and_variables_of_its_own(gate, upstream, strip, bo
 
 @pytest.mark.parametrize("strip", ["on", "off"])
 def test_auth_request_and_the_variables_of_the_main_request(gate, upstream, strip):  # noqa: F811
+    """What is set for the subrequest is there for the main request: before it is forwarded, and by what
+    comes back."""
     nginx, port = gate(
         f"""{GATE} location / {{ auth_request /auth; auth_request_set $who $upstream_http_x_who;
-            proxy_set_header X-Who $who-$set; proxy_set_header X-A $http_authorization; PASS }}
+            proxy_set_header X-Who $who-$set-$back; proxy_set_header X-A $http_authorization; PASS }}
         location = /auth {{ internal; keygate_strip {strip}; set $set "set"; {NOBODY}
+            proxy_redirect ~^http://up.test/(?<back>.*)$ /;
             proxy_set_header X-A $http_authorization; PASS }}""",
         logged("$http_authorization"),
     )
-    upstream.answer = lambda handler, _: handler.reply(200, "text/plain", b"", [("X-Who", "alice")])
+    upstream.answer = lambda handler, _: handler.reply(200, "text/plain", b"", [("X-Who", "alice"), ("Location", "http://up.test/back")])
     assert ask(port, "POST", headers=[RIGHT], body=b"x").status == 200
     [(_, _, first, _), (_, _, second, _)] = upstream.requests
     assert dict(first).get("X-A") == (RIGHT[1] if strip == "off" else None)
-    assert dict(second).get("X-A") is None and dict(second)["X-Who"] == "alice-set"
+    assert dict(second).get("X-A") is None and dict(second)["X-Who"] == "alice-set-back"
     assert KEY not in log_of(nginx)
 
 
