@@ -109,7 +109,8 @@ struct ngx_http_keygate_ctx_s {
     ngx_list_t                  received;   /* the headers before any was stripped */
     keygate_header             *headers;    /* the same, out of others' reach, or NULL */
     size_t                      count;
-    ngx_array_t                 dropped;    /* of ngx_table_elt_t * */
+    u_char                     *dropped;    /* one byte for each of them, or NULL */
+    size_t                      size;
 };
 
 
@@ -892,18 +893,77 @@ ngx_http_keygate_forget_variables(ngx_http_request_t *r, ngx_table_elt_t *h)
 }
 
 
-/* Of every header that was dropped from the request or from a subrequest, which share them. */
+/* A place in a list of headers. */
+typedef struct {
+    ngx_list_part_t  *part;
+    ngx_uint_t        index;
+    size_t            position;     /* in the whole list */
+} ngx_http_keygate_cursor_t;
+
+
+static ngx_table_elt_t *
+ngx_http_keygate_here(ngx_http_keygate_cursor_t *cursor)
+{
+    while (cursor->index >= cursor->part->nelts) {
+        if (cursor->part->next == NULL) {
+            return NULL;
+        }
+
+        cursor->part = cursor->part->next;
+        cursor->index = 0;
+    }
+
+    return (ngx_table_elt_t *) cursor->part->elts + cursor->index;
+}
+
+
+static ngx_table_elt_t *
+ngx_http_keygate_first(ngx_http_keygate_cursor_t *cursor, ngx_list_part_t *part)
+{
+    cursor->part = part;
+    cursor->index = 0;
+    cursor->position = 0;
+
+    return ngx_http_keygate_here(cursor);
+}
+
+
+static ngx_table_elt_t *
+ngx_http_keygate_next(ngx_http_keygate_cursor_t *cursor)
+{
+    cursor->index++;
+    cursor->position++;
+
+    return ngx_http_keygate_here(cursor);
+}
+
+
+/* Whether this one of the headers as received was dropped, from the request or a subrequest. */
+static ngx_inline ngx_uint_t
+ngx_http_keygate_was_dropped(ngx_http_keygate_ctx_t *ctx,
+    ngx_http_keygate_cursor_t *cursor)
+{
+    return cursor->position < ctx->size && ctx->dropped[cursor->position];
+}
+
+
 static void
 ngx_http_keygate_forget_dropped(ngx_http_request_t *r,
     ngx_http_keygate_ctx_t *ctx)
 {
-    ngx_uint_t         i;
-    ngx_table_elt_t  **dropped;
+    ngx_table_elt_t            *h;
+    ngx_http_keygate_cursor_t   cursor;
 
-    dropped = ctx->dropped.elts;
+    if (ctx->dropped == NULL) {
+        return;
+    }
 
-    for (i = 0; i < ctx->dropped.nelts; i++) {
-        ngx_http_keygate_forget_variables(r, dropped[i]);
+    for (h = ngx_http_keygate_first(&cursor, &ctx->received.part); h;
+         h = ngx_http_keygate_next(&cursor))
+    {
+        if (ngx_http_keygate_was_dropped(ctx, &cursor)) {
+            ngx_http_keygate_forget_variables(r, h);
+        }
     }
 }
 
@@ -1063,7 +1123,8 @@ ngx_http_keygate_forget(ngx_http_request_t *r, ngx_table_elt_t *h)
 
 /* Sets it again, once the header is back in the list. */
 static ngx_int_t
-ngx_http_keygate_recall(ngx_http_request_t *r, ngx_table_elt_t *h)
+ngx_http_keygate_recall(ngx_http_request_t *r, ngx_table_elt_t *h,
+    ngx_uint_t *refilled)
 {
     ngx_http_header_t   *hh;
     ngx_table_elt_t    **place;
@@ -1076,11 +1137,20 @@ ngx_http_keygate_recall(ngx_http_request_t *r, ngx_table_elt_t *h)
 
 #if (nginx_version < 1023000)
     {
+    ngx_uint_t    bit;
     ngx_array_t  *array;
 
     array = ngx_http_keygate_known_array(r, hh);
 
     if (array) {
+        bit = (array == &r->headers_in.cookies) ? 1 : 2;
+
+        if (*refilled & bit) {
+            return NGX_OK;
+        }
+
+        *refilled |= bit;
+
         return ngx_http_keygate_refill(r, hh, array);
     }
     }
@@ -1164,109 +1234,68 @@ ngx_http_keygate_replace(ngx_list_t *list, ngx_http_keygate_kept_t *kept)
 }
 
 
-static ngx_uint_t
-ngx_http_keygate_in_list(ngx_list_part_t *part, ngx_table_elt_t *h)
-{
-    ngx_table_elt_t  *first;
-
-    for ( /* void */ ; part; part = part->next) {
-        first = part->elts;
-
-        if (h >= first && h < first + part->nelts) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-static ngx_uint_t
-ngx_http_keygate_was_dropped(ngx_http_keygate_ctx_t *ctx, ngx_table_elt_t *h)
-{
-    ngx_uint_t         i;
-    ngx_table_elt_t  **dropped;
-
-    dropped = ctx->dropped.elts;
-
-    for (i = 0; i < ctx->dropped.nelts; i++) {
-        if (dropped[i] == h) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-/* Takes stripping back: what was dropped is there again, in its place among the rest. */
+/*
+ * Takes stripping back: what was dropped is there again, in its place among the rest. Another module
+ * may have removed headers since, and added some behind the others: both stays so.
+ */
 static ngx_int_t
 ngx_http_keygate_restore(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
 {
-    ngx_uint_t                i;
-    ngx_list_t               *list;
-    ngx_list_part_t           now, *part;
-    ngx_table_elt_t          *h, *end, **dropped;
-    ngx_http_keygate_kept_t   kept;
+    ngx_uint_t                  refilled;
+    ngx_list_part_t             part;
+    ngx_table_elt_t            *h, *now;
+    ngx_http_keygate_kept_t     kept;
+    ngx_http_keygate_cursor_t   received, left;
 
-    if (ctx->dropped.nelts == 0) {
+    if (ctx->dropped == NULL) {
         return NGX_OK;
     }
 
-    list = &r->headers_in.headers;
-    now = list->part;
+    part = r->headers_in.headers.part;
+    now = ngx_http_keygate_first(&left, &part);
     kept.pool = r->pool;
     kept.last = NULL;
 
-    for (part = &ctx->received.part; part; part = part->next) {
-        h = part->elts;
+    for (h = ngx_http_keygate_first(&received, &ctx->received.part); h;
+         h = ngx_http_keygate_next(&received))
+    {
+        if (h == now) {
+            now = ngx_http_keygate_next(&left);
 
-        for (end = h + part->nelts; h < end; h++) {
-
-            /* what another module has removed stays so */
-
-            if (ngx_http_keygate_in_list(&now, h)
-                || ngx_http_keygate_was_dropped(ctx, h))
-            {
-                if (ngx_http_keygate_keep(&kept, h, h + 1) != NGX_OK) {
-                    return NGX_ERROR;
-                }
-            }
+        } else if (!ngx_http_keygate_was_dropped(ctx, &received)) {
+            continue;
         }
-    }
 
-    /* and what another module has added */
-
-    for (part = &now; part; part = part->next) {
-        h = part->elts;
-
-        for (end = h + part->nelts; h < end; h++) {
-            if (!ngx_http_keygate_in_list(&ctx->received.part, h)
-                && ngx_http_keygate_keep(&kept, h, h + 1) != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-        }
-    }
-
-    if (ngx_http_keygate_replace(list, &kept) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    dropped = ctx->dropped.elts;
-
-    for (i = 0; i < ctx->dropped.nelts; i++) {
-        h = dropped[i];
-
-        if (!ngx_http_keygate_in_list(&now, h)
-            && ngx_http_keygate_in_list(&list->part, h)
-            && ngx_http_keygate_recall(r, h) != NGX_OK)
-        {
+        if (ngx_http_keygate_keep(&kept, h, h + 1) != NGX_OK) {
             return NGX_ERROR;
         }
     }
 
-    ngx_http_keygate_forget_dropped(r, ctx);
+    for ( /* void */ ; now; now = ngx_http_keygate_next(&left)) {
+        if (ngx_http_keygate_keep(&kept, now, now + 1) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ngx_http_keygate_replace(&r->headers_in.headers, &kept) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    refilled = 0;
+
+    for (h = ngx_http_keygate_first(&received, &ctx->received.part); h;
+         h = ngx_http_keygate_next(&received))
+    {
+        if (!ngx_http_keygate_was_dropped(ctx, &received)) {
+            continue;
+        }
+
+        ngx_http_keygate_forget_variables(r, h);
+
+        if (ngx_http_keygate_recall(r, h, &refilled) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
 
     return NGX_OK;
 }
@@ -1357,32 +1386,39 @@ ngx_http_keygate_drops(ngx_http_keygate_ctx_t *ctx, ngx_table_elt_t *h,
 }
 
 
+/* Notes among the headers as received that one of them is dropped. They come in the same order. */
 static ngx_int_t
-ngx_http_keygate_drop(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
+ngx_http_keygate_note(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
+    ngx_http_keygate_cursor_t *received, ngx_table_elt_t **next,
     ngx_table_elt_t *h)
 {
-    ngx_table_elt_t  **place;
+    size_t            n;
+    ngx_list_part_t  *part;
 
-    ngx_http_keygate_forget(r, h);
-    ngx_http_keygate_forget_variables(r, h);
+    if (ctx->dropped == NULL) {
+        n = 0;
 
-    if (ngx_http_keygate_was_dropped(ctx, h)) {
-        return NGX_OK;
+        for (part = &ctx->received.part; part; part = part->next) {
+            n += part->nelts;
+        }
+
+        ctx->dropped = ngx_pcalloc(r->pool, n + 1);
+        if (ctx->dropped == NULL) {
+            return NGX_ERROR;
+        }
+
+        ctx->size = n;
     }
 
-    if (ctx->dropped.elts == NULL
-        && ngx_array_init(&ctx->dropped, r->pool, 4, sizeof(ngx_table_elt_t *))
-           != NGX_OK)
-    {
-        return NGX_ERROR;
+    while (*next && *next != h) {
+        *next = ngx_http_keygate_next(received);
     }
 
-    place = ngx_array_push(&ctx->dropped);
-    if (place == NULL) {
-        return NGX_ERROR;
-    }
+    /* or it was added since, and is not taken back */
 
-    *place = h;
+    if (*next && received->position < ctx->size) {
+        ctx->dropped[received->position] = 1;
+    }
 
     return NGX_OK;
 }
@@ -1393,12 +1429,13 @@ static ngx_int_t
 ngx_http_keygate_settle(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
     ngx_flag_t strip)
 {
-    uint64_t                  lengths;
-    ngx_uint_t                keyless, dropped;
-    ngx_list_t               *list;
-    ngx_list_part_t          *part, *before;
-    ngx_table_elt_t          *h, *from, *end, *known;
-    ngx_http_keygate_kept_t   kept;
+    uint64_t                    lengths;
+    ngx_uint_t                  keyless, dropped;
+    ngx_list_t                 *list;
+    ngx_list_part_t            *part, *before;
+    ngx_table_elt_t            *h, *from, *end, *next, *known;
+    ngx_http_keygate_kept_t     kept;
+    ngx_http_keygate_cursor_t   received;
 
     view->settled = 1;
 
@@ -1414,6 +1451,7 @@ ngx_http_keygate_settle(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
 
     known = r->headers_in.authorization;
     list = &r->headers_in.headers;
+    next = ngx_http_keygate_first(&received, &view->ctx->received.part);
     dropped = 0;
     kept.pool = r->pool;
     kept.last = NULL;
@@ -1446,10 +1484,14 @@ ngx_http_keygate_settle(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
             }
 
             if (ngx_http_keygate_keep(&kept, from, h) != NGX_OK
-                || ngx_http_keygate_drop(r, view->ctx, h) != NGX_OK)
+                || ngx_http_keygate_note(r, view->ctx, &received, &next, h)
+                   != NGX_OK)
             {
                 return NGX_ERROR;
             }
+
+            ngx_http_keygate_forget(r, h);
+            ngx_http_keygate_forget_variables(r, h);
 
             from = h + 1;
         }
