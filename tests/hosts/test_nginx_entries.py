@@ -194,6 +194,18 @@ def test_a_preflight_that_becomes_another_request(gate, upstream, server, method
     assert ask(port, "OPTIONS", "/healthz").status == 200
 
 
+def test_the_request_line_is_the_same_after_the_answer(gate, upstream):  # noqa: F811
+    """nginx takes the request of a post_action for one of HTTP/0.9, which has no version in its line."""
+    _, port = gate(f"""{GATE} location / {{ keygate off; post_action @after; PASS }}
+        location @after {{ rewrite ^ /after break; PASS }}""")
+    for target, expected in (("/healthz", ["/healthz", "/after"]), ("/v1", ["/v1"])):
+        upstream.requests.clear()
+        assert ask(port, "GET", target).status == 200
+        hosts.wait_until(lambda expected=expected: len(upstream.requests) >= len(expected))
+        assert ask(port, "POST", "/v1").status == 200
+        assert [request[1] for request in upstream.requests] == [*expected, "/v1"]
+
+
 @pytest.mark.parametrize(
     "line, code",
     [
