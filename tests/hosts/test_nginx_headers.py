@@ -183,6 +183,23 @@ def test_a_request_without_a_key_is_one_request(gate, agreeing, strip, block, me
     assert agreeing.tunnelled == b""
 
 
+@pytest.mark.parametrize("upgrade", ["$copy", '"websocket"'])
+def test_no_tunnel_by_the_operators_own_upgrade(gate, agreeing, upgrade):  # noqa: F811
+    """Where the configuration has a copy of the header, or one of its own, the upstream agrees to an
+    upgrade: nginx forwards nothing that follows."""
+    _, port = gate(f"""{GATE} location / {{ set $copy $http_upgrade; PASS proxy_http_version 1.1;
+        proxy_set_header Upgrade {upgrade}; proxy_set_header Connection "upgrade"; }}""")
+    for method, target in (("OPTIONS", "/v1"), ("GET", "/healthz")):
+        agreeing.requests.clear()
+        tunnel(port, method, target, UPGRADE)
+        hosts.wait_until(lambda: agreeing.requests)
+        assert [request[:2] for request in agreeing.requests] == [(method, target)]
+        assert "upgrade" in names(agreeing.requests[0])
+    assert agreeing.tunnelled == b""
+    tunnel(port, "GET", "/v1", [*UPGRADE, RIGHT])
+    hosts.wait_until(lambda: b"/v1/inside" in agreeing.tunnelled)
+
+
 def test_a_stripped_upgrade_is_there_for_a_right_key(gate, agreeing):  # noqa: F811
     """Denied by one policy, let pass with a key by the next; and a second try after a health check."""
     _, port = gate(f"""{GATE} location / {{ error_page 401 = @team; {upgrading("map")} }}
