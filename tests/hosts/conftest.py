@@ -1,3 +1,6 @@
+import pathlib
+import tempfile
+
 import hosts
 import pytest
 
@@ -35,15 +38,15 @@ def start(tmp_path):
 
 @pytest.fixture
 def new_gate(host, tmp_path):
-    """new_gate(upstream_port, **settings) starts a gate on the host."""
+    """new_gate(upstream_port, **settings) starts a gate on the host. Instead of the settings, `text`
+    may give the whole file."""
     import gates
 
     running = []
 
-    def run(upstream_port, **settings):
-        folder = tmp_path / f"gate{len(running)}"
-        folder.mkdir()
-        running.append(gates.KINDS[host](folder, upstream_port, settings))
+    def run(upstream_port, text=None, **settings):
+        folder = pathlib.Path(tempfile.mkdtemp(dir=tmp_path))
+        running.append(gates.Gate(host, folder, upstream_port, settings if text is None else text))
         return running[-1]
 
     yield run

@@ -1,89 +1,102 @@
-"""A gate on each host, configured alike: {"auth_mode": ..., "allow_lan_access": ..., "api_key": ...}."""
+"""A gate on any host, through its adapter: every bindings/*/gate.py, or those in KEYGATE_HOSTS."""
 
+import contextlib
 import json
 import os
+import signal
+import socket
 import subprocess
+import sys
+import time
 
 import hosts
 
-GO_PROXY = hosts.ROOT / "target/go/keygate-proxy"
+FOUND = {path.parent.name: path for path in sorted((hosts.ROOT / "bindings").glob("*/gate.py"))}
+CHOSEN = os.environ.get("KEYGATE_HOSTS", "").split() or list(FOUND)
 
 
-class NginxGate:
-    def __init__(self, folder, upstream_port, settings):
-        self.port = hosts.free_port()
-        self.upstream_port = upstream_port
-        self.nginx = hosts.Nginx(folder, self.http(settings))
-        self.nginx.start(self.port)
-
-    def http(self, settings):
-        lan = "on" if settings.get("allow_lan_access") else "off"
-        return f"""server {{
-            listen 127.0.0.1:{self.port};
-            keygate on;
-            keygate_explain on;
-            keygate_auth_mode {settings["auth_mode"]};
-            keygate_allow_lan_access {lan};
-            keygate_api_key {hosts.quote(settings["api_key"])};
-            location / {{
-                proxy_pass http://127.0.0.1:{self.upstream_port};
-                proxy_http_version 1.1;
-                proxy_buffering off;
-            }}
-        }}"""
-
-    def configure(self, settings):
-        self.nginx.write(self.http(settings))
-        self.nginx.reload()
-
-    def log(self):
-        return self.nginx.log()
-
-    def stop(self):
-        self.nginx.stop()
-        self.nginx.check_health()
+class Refused(Exception):
+    """The adapter ended instead of listening: its exit status and all that it wrote."""
 
 
-class GoGate:
-    def __init__(self, folder, upstream_port, settings):
+class Gate:
+    def __init__(self, host, folder, upstream_port, settings):
+        """`settings` is the object with auth_mode and so on, or the bytes of a whole file."""
+        self.host = host
         self.port = hosts.free_port()
         self.config = folder / "config.json"
-        self.output = folder / "proxy.log"
+        self.written = folder / "output.log"
         self.write(settings)
-        with open(self.output, "wb") as log:
+        upstream = f"http://127.0.0.1:{upstream_port}"
+        with open(self.written, "wb") as output:
             self.process = subprocess.Popen(
-                [
-                    GO_PROXY,
-                    *("--config", self.config),
-                    *("--upstream", f"http://127.0.0.1:{upstream_port}"),
-                    *("--listen", f"127.0.0.1:{self.port}"),
-                    "--explain",
-                ],
-                stdout=log,
-                stderr=log,
+                [sys.executable, FOUND[host], "run", self.config, upstream, f"127.0.0.1:{self.port}"],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )
-        hosts.wait_for_port(self.port, self.process)
+        self.wait_until_ready()
+
+    def wait_until_ready(self):
+        # Longer than it takes to build a host.
+        end = time.monotonic() + 300
+        while not self.accepts():
+            if self.process.poll() is not None:
+                raise Refused(self.process.returncode, self.log())
+            assert time.monotonic() < end, self.log()
+            time.sleep(0.02)
+
+    def accepts(self):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
 
     def write(self, settings):
         new = self.config.with_suffix(".new")
-        new.write_text(json.dumps({"proxy": settings}))
-        new.chmod(0o600)
+        new.touch(0o600)
+        new.write_bytes(settings if isinstance(settings, bytes) else json.dumps({"proxy": settings}).encode())
         new.rename(self.config)
 
-    def configure(self, settings):
-        """The answers before and after differ, so that the change can be awaited from outside."""
-        before = self.log().count("\n")
+    def change(self, settings):
+        """Tells the host of another configuration."""
         self.write(settings)
-        hosts.wait_until(lambda: self.log().count("\n") > before, 2)
+        self.process.send_signal(signal.SIGHUP)
+
+    def configure(self, settings, in_force):
+        """The same, and waits until `in_force()` has held for half a second: for a moment, a host may
+        answer by the old one and by the new one."""
+        self.change(settings)
+        end = time.monotonic() + 20
+        since = time.monotonic()
+        while time.monotonic() < since + 0.5:
+            if not in_force():
+                since = time.monotonic()
+            assert since < end, "the configuration is not in force"
+            time.sleep(0.02)
 
     def log(self):
-        return self.output.read_text()
+        return self.written.read_text("latin-1")
+
+    def records(self):
+        """The decisions in the log."""
+        found = []
+        for line in self.log().splitlines():
+            with contextlib.suppress(ValueError):
+                record = json.loads(line)
+                if isinstance(record, dict) and "verdict" in record:
+                    found.append(record)
+        return found
 
     def stop(self):
-        self.process.terminate()
-        assert self.process.wait(15) == 0
+        """Within 10 seconds, and nothing is left that listens."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                assert self.process.wait(12) == 0, self.log()
+            finally:
+                self.process.kill()
+            assert not self.accepts(), "something still listens"
+        bad = [line for line in self.log().splitlines() if any(sign in line for sign in SIGNS)]
+        assert not bad, bad[:5]
 
 
-KINDS = {"nginx": NginxGate, "go": GoGate}
-# The make target says which hosts it has built.
-CHOSEN = os.environ["KEYGATE_HOSTS"].split()
+# What no host may write, whatever it is asked: it crashed, or found itself wrong.
+SIGNS = ("[alert]", "[emerg]", "exited on signal", "panic", "Traceback", "goroutine ")

@@ -99,7 +99,7 @@ class Connection:
             name, value = line.decode("latin-1").split(":", 1)
             headers.append((name.lower(), value.strip()))
         response = Response(int(match[1]), headers, b"")
-        if head or response.status in (204, 304):
+        if head or response.status in (101, 204, 304):
             return response
         if response.get("transfer-encoding") == "chunked":
             while size := int(self.file.readline(), 16):

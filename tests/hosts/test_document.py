@@ -2,6 +2,7 @@
 
 import subprocess
 
+import hosts
 import pytest
 
 KEY = "sk-5f0c4b8e21d97a36"
@@ -22,6 +23,10 @@ def curl(gate, path, *headers):
 
 def status(gate, path, *headers):
     return curl(gate, path, *headers)[0]
+
+
+def logs(gate, text):
+    hosts.wait_until(lambda: text in gate.log())
 
 
 @pytest.mark.parametrize(
@@ -65,7 +70,7 @@ def test_step_3_an_empty_key_denies_and_says_so(new_gate, upstream):
     for path in ("/healthz", "/v1/models"):
         for headers in ([], [BEARER], ["x-api-key;"]):
             assert status(gate, path, *headers) == 401
-    assert gate.log().count(EMPTY_KEY) == 6
+    hosts.wait_until(lambda: gate.log().count(EMPTY_KEY) == 6)
 
 
 def test_step_3_a_new_key_needs_no_restart(new_gate, upstream):
@@ -73,8 +78,8 @@ def test_step_3_a_new_key_needs_no_restart(new_gate, upstream):
     gate = new_gate(upstream.port, **settings, api_key=KEY)
     new = f"Authorization: Bearer {OTHER}"
     assert (status(gate, "/v1/models", BEARER), status(gate, "/v1/models", new)) == (200, 401)
-    gate.configure({**settings, "api_key": OTHER})
-    assert (status(gate, "/v1/models", BEARER), status(gate, "/v1/models", new)) == (401, 200)
+    gate.configure({**settings, "api_key": OTHER}, lambda: status(gate, "/v1/models", new) == 200)
+    assert status(gate, "/v1/models", BEARER) == 401
 
 
 def test_step_4_the_simplest_header(new_gate, upstream):
@@ -84,7 +89,7 @@ def test_step_4_the_simplest_header(new_gate, upstream):
     for name in ("Authorization: Bearer", "x-api-key:"):
         placeholder = f"{name} sk-REPLACE_WITH_YOUR_PROXY_API_KEY"
         assert status(gate, "/v1/models", placeholder) == 401
-    assert "placeholder" in gate.log()
+    logs(gate, "placeholder")
 
 
 def test_step_4_the_first_header_decides(new_gate, upstream):
@@ -104,24 +109,23 @@ def test_pitfall_auto_with_lan_access(new_gate, upstream):
     settings = {"auth_mode": "auto", "api_key": KEY}
     gate = new_gate(upstream.port, **settings, allow_lan_access=True)
     assert status(gate, "/v1/models") == 401
-    assert "auto_resolved" in gate.log()
+    logs(gate, "auto_resolved")
     assert status(gate, "/v1/models", BEARER) == 200
-    gate.configure({**settings, "allow_lan_access": False})
-    assert status(gate, "/v1/models") == 200
+    gate.configure({**settings, "allow_lan_access": False}, lambda: status(gate, "/v1/models") == 200)
 
 
 def test_pitfall_another_header_goes_first(new_gate, upstream):
     gate = new_gate(upstream.port, auth_mode="strict", allow_lan_access=False, api_key=KEY)
     right = f"x-api-key: {KEY}"
     assert status(gate, "/v1/models", right, f"Authorization: Bearer {OTHER}") == 401
-    assert "shadowed_match" in gate.log()
+    logs(gate, "shadowed_match")
     assert status(gate, "/v1/models", right) == 200
 
 
 def test_pitfall_no_space_after_bearer(new_gate, upstream):
     gate = new_gate(upstream.port, auth_mode="strict", allow_lan_access=False, api_key=KEY)
     assert status(gate, "/v1/models", f"Authorization: Bearer{KEY}") == 401
-    assert "bearer_no_space" in gate.log()
+    logs(gate, "bearer_no_space")
     assert status(gate, "/v1/models", BEARER) == 200
 
 
@@ -129,9 +133,8 @@ def test_pitfall_the_key_is_empty(new_gate, upstream):
     settings = {"auth_mode": "strict", "allow_lan_access": False}
     gate = new_gate(upstream.port, **settings, api_key="")
     assert status(gate, "/v1/models", BEARER) == 401
-    assert EMPTY_KEY in gate.log()
-    gate.configure({**settings, "api_key": KEY})
-    assert status(gate, "/v1/models", BEARER) == 200
+    logs(gate, EMPTY_KEY)
+    gate.configure({**settings, "api_key": KEY}, lambda: status(gate, "/v1/models", BEARER) == 200)
 
 
 def test_the_answer_tells_whose_401_it_is(new_gate, upstream):

@@ -1,0 +1,24 @@
+#!/usr/bin/env python3
+"""The adapter of keygate-proxy. bindings/adapter.py says what it does."""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import adapter  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+PROXY = adapter.ROOT / "target/go/keygate-proxy"
+
+
+def run(config, upstream, listen):
+    adapter.build("make", "go", artifact=PROXY)
+    if not config.exists():  # the proxy would write one
+        raise adapter.Refused("the configuration cannot be read: there is no such file")
+    options = ["--explain", "--config", config, "--upstream", upstream, "--listen", listen]
+    os.execv(PROXY, [PROXY, *options])
+
+
+if __name__ == "__main__":
+    sys.exit(adapter.main(HERE, run))
