@@ -52,3 +52,7 @@ def new_gate(host, tmp_path):
     yield run
     for gate in running:
         gate.stop()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--update", action="store_true", help="write the lists of what hosts do not carry anew")

@@ -314,7 +314,7 @@ def test_target_that_decides_is_forwarded(new_gate, recorder):
 def test_target_that_is_none(new_gate, recorder):
     """OPTIONS is allowed wherever it goes: what is no target must not get there as another one."""
     gate = new_gate(recorder.port, **STRICT)
-    for target in ("x:/admin", "admin", "?admin", "http:/admin", "x:admin", "/a#/../admin", ":80/admin", "@x/admin"):
+    for target in ("x:/admin", "admin", "?admin", "http:/admin", "x:admin", ":80/admin", "@x/admin"):
         got = exchange(gate.port, lines(f"OPTIONS {target} HTTP/1.1", "Host: gate.test", "Connection: close"))
         assert statuses(got) in ([400], [401], []), (target, got[:60])
     assert recorder.raw == []

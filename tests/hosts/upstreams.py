@@ -106,7 +106,8 @@ class Recorder:
         self.requests.append(Request(method, target, text, body, trailers))
 
     def reply(self, connection, server, request):
-        data = server.send(h11.Response(status_code=200, headers=[("Content-Length", "9")]))
+        closing = [("Connection", "close")] if self.early else []
+        data = server.send(h11.Response(status_code=200, headers=[("Content-Length", "9"), *closing]))
         if request.method != b"HEAD":
             data += server.send(h11.Data(b"upstream\n"))
         connection.sendall(data + server.send(h11.EndOfMessage()))

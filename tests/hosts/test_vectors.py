@@ -1,0 +1,166 @@
+"""All vectors through every host that has an adapter, over sockets. What a host cannot be asked is in
+bindings/HOST/not-carried.txt, no name more and none less; --update writes it anew."""
+
+import concurrent.futures
+import json
+import os
+import re
+
+import gates
+import hosts
+import pytest
+import upstreams
+
+GROUPS = [
+    path.stem for path in sorted(hosts.VECTORS.glob("*.jsonl")) if path.stem not in ("config_errors", "input_errors")
+]
+FIELDS = ("verdict", "reason", "effective_mode", "source", "header_index", "key_index", "findings")
+# Requests that each mode allows or denies by another rule than any vector of the other kind.
+PREFLIGHT = ("OPTIONS", "/sentinel", [])
+KEYLESS = ("GET", "/sentinel", [])
+
+
+def load(group):
+    with open(hosts.VECTORS / f"{group}.jsonl", encoding="ascii") as file:
+        return [json.loads(line) for line in file]
+
+
+def by_config(groups):
+    found = {}
+    for group in groups:
+        for vector in load(group):
+            found.setdefault(json.dumps(vector["input"]["config"]), []).append(vector)
+    return found
+
+
+def not_http(request):
+    """Why no bytes on a connection mean this request, or None."""
+    method, target, headers = request["method"], request["target"], request["headers"]
+    texts = [method, target, *(text for header in headers for text in header)]
+    if any("\n" in text for text in texts):
+        return "a line feed ends the line"
+    if " " in method or target != target.strip(" "):
+        return "a space ends the method or the target"
+    if any(":" in name for name, _ in headers):
+        return "a name is what stands before the first colon"
+    if any(value.endswith("\r") for _, value in headers):
+        return "a CR before the line's end is no part of the value"
+    return None
+
+
+class Asking:
+    """The vectors of one configuration, one after the other."""
+
+    def __init__(self, gate):
+        self.gate = gate
+        self.seen = 0  # records that are accounted for
+
+    def ask(self, method, target, headers):
+        """The status, or None for no answer."""
+        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
+        if not any(name.lower() == "host" for name, _ in headers):
+            lines.append("Host: gate.test")
+        with hosts.Connection(self.gate.port) as connection:
+            try:
+                connection.send("\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1"))
+                return connection.response(head=method == "HEAD")
+            except ConnectionError:
+                return None
+
+    def records(self, count):
+        hosts.wait_until(lambda: len(self.gate.records()) >= count)
+        return self.gate.records()
+
+    def record(self, vector):
+        """The record of a request that has been answered, or None if the host never asked the core:
+        then the record of a request that is sent behind it, by another rule, is the next."""
+        rule = vector["output"]["reason"]
+        behind = KEYLESS if rule == "preflight" else PREFLIGHT
+        self.ask(*behind)
+        first = self.records(self.seen + 1)[self.seen]
+        is_behind = (first["reason"] == "preflight") == (behind is PREFLIGHT)
+        self.seen += 1 if is_behind else 2
+        self.records(self.seen)
+        return None if is_behind else first
+
+    def run(self, vector):
+        """Why the host cannot be asked this, or None; and what is wrong, or None."""
+        request, want = vector["input"], vector["output"]
+        if reason := not_http(request):
+            return reason, None
+        response = self.ask(request["method"], request["target"], request["headers"])
+        status = response and response.status
+        if status in (200, 401):
+            record = self.records(self.seen + 1)[self.seen]
+            self.seen += 1
+        elif (record := self.record(vector)) is None:
+            return f"the host answers {status or 'nothing'} before it decides", None
+        got = {name: record.get(name) for name in FIELDS}
+        if isinstance(got["findings"], str):
+            got["findings"] = [code for code in re.split(r"[, ]+", got["findings"]) if code]
+        expected = {name: want[name] for name in FIELDS}
+        for name in ("findings", "header_index"):  # these not every host logs
+            if name not in record:
+                expected[name] = got[name] = None
+        if got != expected:
+            return None, f"expected {expected}, got {got}"
+        if want["verdict"] == "allow":
+            # What it allows, a host may still find no way to forward.
+            return None, None if status in (200, 400, 404) else f"allowed with {status}"
+        if status != 401 or response.get("www-authenticate") is None:
+            return None, f"denied with {status}"
+        code = "missing" if want["reason"] == "credential_missing" else "invalid"
+        if request["method"] != "HEAD" and response.json()["error"]["code"] != f"{code}_api_key":
+            return None, f"denied with {response.body!r}"
+        return None, None
+
+
+def run_config(host, folder, upstream, config, vectors):
+    """(name, why it is not carried, what is wrong) of each."""
+    try:
+        gate = gates.Gate(host, folder, upstream.port, json.loads(config))
+    except gates.Refused as refused:
+        status, output = refused.args
+        reason = f"the configuration: {output.strip()}" if status == 1 else None
+        return [(vector["name"], reason, None if reason else output) for vector in vectors]
+    try:
+        asking = Asking(gate)
+        return [(vector["name"], *asking.run(vector)) for vector in vectors]
+    finally:
+        gate.stop()
+
+
+@pytest.mark.parametrize("host", gates.CHOSEN)
+def test_vectors(host, tmp_path, request):
+    groups = by_config(GROUPS)
+    with upstreams.Recorder() as upstream, concurrent.futures.ThreadPoolExecutor(2 * os.cpu_count()) as pool:
+        running = []
+        for config, vectors in groups.items():
+            folder = tmp_path / str(len(running))
+            folder.mkdir()
+            running.append(pool.submit(run_config, host, folder, upstream, config, vectors))
+        results = [result for one in running for result in one.result()]
+    wrong = [(name, problem) for name, _, problem in results if problem]
+    not_carried = {name: reason for name, reason, _ in results if reason}
+    path = gates.FOUND[host].parent / "not-carried.txt"
+    if request.config.getoption("--update"):
+        path.write_text("".join(f"{name}\t{not_carried[name]}\n" for name in sorted(not_carried)))
+    listed = dict(line.split("\t") for line in path.read_text().splitlines())
+    assert not wrong, f"{len(wrong)} of {len(results)} vectors differ: {wrong[:10]}"
+    assert not_carried == listed
+    print(f"{host}: {len(results) - len(listed)} vectors, {len(listed)} not carried")
+
+
+@pytest.mark.parametrize("host", gates.CHOSEN)
+def test_refused_configurations(host, tmp_path):
+    taken = []
+    for number, (config, vectors) in enumerate(by_config(["config_errors"]).items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        try:
+            gates.Gate(host, folder, hosts.free_port(), json.loads(config)).stop()
+            taken.append(vectors[0]["name"])
+        except gates.Refused as refused:
+            status, output = refused.args
+            assert status == 1 and output.strip(), (vectors[0]["name"], output)
+    assert not taken
