@@ -18,7 +18,7 @@ demo: ## Explain the requests that people get a 401 for
 	@PATH="$(CURDIR)/target/debug:$$PATH" bindings/cli/demo
 
 .PHONY: test
-test: lint test-rust test-capi test-go test-nginx test-sdk constant-time prove-fast bench-counts ## All tests
+test: lint test-rust test-capi test-go test-nginx test-hosts test-sdk constant-time prove-fast bench-counts ## All tests
 
 .PHONY: lint
 lint: ## Formatting, clippy and the documentation's links
@@ -103,6 +103,11 @@ nginx: lib ## Build target/nginx/ngx_http_keygate_module.so for Debian's nginx
 test-nginx: nginx ## nginx: the vectors, other modules, reloads under load
 	KEYGATE_HOSTS=nginx tests/hosts/run.sh requirements.txt test_nginx.py test_nginx_entries.py test_nginx_headers.py \
 		test_nginx_vectors.py test_nginx_reload.py
+
+.PHONY: test-hosts
+test-hosts: nginx go ## The vectors, and known ways around a gate, over sockets through every host
+	$(CARGO) build --quiet --locked --package keygate-cli
+	tests/hosts/run.sh requirements.txt test_vectors.py test_attacks.py
 
 .PHONY: test-sdk
 test-sdk: nginx go ## The vendors' clients, and the guide to 401, through nginx and the Go proxy
