@@ -26,8 +26,8 @@ SDK = ("test_sdk.py", "test_document.py")
 # The copy has a target folder of its own.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "CARGO_TARGET_DIR"}
 ENVIRONMENT |= {"CARGO_TERM_COLOR": "never", "RUSTFLAGS": "-Awarnings", "GODEBUG": "cgocheck=1"}
-# The two ways in which a host that does not run fails its tests.
-NOT_RUNNING = ("instead of listening", "nothing listens on")
+# The ways in which a host that does not run fails its tests.
+NOT_RUNNING = ("instead of listening", "nothing listens on", "raise Refused(")
 
 
 def copy():
@@ -56,9 +56,11 @@ def run(*command, folder, **environment):
 
 
 def build(checks):
-    """The hosts that the checks ask. Returns what went wrong, or None."""
-    for host in sorted({host for host, _, _ in checks}):
-        made = run("make", host, folder=TREE)
+    """The hosts that the checks ask, and the command line, whose reader adapters use. Returns what
+    went wrong, or None."""
+    commands = [("make", host) for host in sorted({host for host, _, _ in checks})]
+    for command in (*commands, ("cargo", "build", "--locked", "--package", "keygate-cli")):
+        made = run(*command, folder=TREE)
         if made.returncode != 0:
             return f"DOES NOT BUILD\n{made.stdout}"
     return None
