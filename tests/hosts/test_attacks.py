@@ -5,7 +5,6 @@ import concurrent.futures
 import json
 import re
 import socket
-import string
 import time
 
 import h2.config
@@ -57,6 +56,18 @@ def exchange(port, data, quiet=1.0):
 
 def statuses(data):
     return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3})\b", data)]
+
+
+def opened(data):
+    """Whether any answer is no refusal."""
+    return [status for status in statuses(data) if status < 400]
+
+
+def label(value):
+    """Of a case, in the name of a test."""
+    if isinstance(value, dict):
+        return value["auth_mode"]
+    return {KEY: "right key", WRONG: "wrong key"}.get(value, value)
 
 
 def spelling(name):
@@ -124,7 +135,7 @@ KEYLESS = [
 TUNNELLED = lines("POST /v1/chat/completions HTTP/1.1", "Host: gate.test", "Content-Length: 0")
 
 
-@pytest.mark.parametrize("settings, method, target", KEYLESS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("settings, method, target", KEYLESS, ids=label)
 def test_keyless_upgrade(new_gate, recorder, settings, method, target):
     gate = new_gate(recorder.port, **settings)
     for name, headers in UPGRADES.items():
@@ -169,7 +180,7 @@ def h2c(port, method, target):
     return response.status
 
 
-@pytest.mark.parametrize("settings, method, target", KEYLESS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("settings, method, target", KEYLESS, ids=label)
 def test_keyless_tunnel_to_hypercorn(new_gate, tmp_path, settings, method, target):
     inside = ("POST", "/v1/chat/completions", "2")
     with upstreams.Hypercorn(tmp_path) as hypercorn:
@@ -226,7 +237,7 @@ def test_a_websocket_with_a_key_works(new_gate, settings):
 OVERRIDES = ("X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override", "X-Original-URL", "X-Rewrite-URL")
 
 
-@pytest.mark.parametrize("settings, method, target", KEYLESS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("settings, method, target", KEYLESS, ids=label)
 def test_method_or_target_override(new_gate, recorder, settings, method, target):
     gate = new_gate(recorder.port, **settings)
     for name in OVERRIDES:
@@ -273,8 +284,7 @@ def test_target_that_is_nearly_exempt(new_gate, recorder, targets):
     for target in targets:
         for method in ("GET", "HEAD"):
             got = exchange(gate.port, lines(f"{method} {target} HTTP/1.1", "Host: gate.test", "Connection: close"))
-            # 404: Go's mux and the like, which never hand on what they do not know.
-            assert statuses(got) in ([400], [401], [404], []), (target, got[:60])
+            assert not opened(got), (target, got[:60])
     assert (len(recorder.raw), len(recorder.requests)) == before, recorder.raw[before[0] :]
 
 
@@ -292,11 +302,11 @@ def test_target_over_http2(new_gate, recorder, targets):
         client.send_headers(1, list(inside.items()), end_stream=True)
         got = exchange(gate.port, client.data_to_send(), quiet=0.3)
         if got.startswith(b"HTTP/1.1 "):
-            assert statuses(got) in ([400], [401], [404], [505]), got[:80]
+            assert not opened(got), got[:60]
             continue
         for event in client.receive_data(got):
             if isinstance(event, h2.events.ResponseReceived):
-                assert dict(event.headers)[b":status"] in (b"400", b"401", b"404"), target
+                assert dict(event.headers)[b":status"] >= b"400", target
     assert recorder.requests == [] and recorder.broken == []
 
 
@@ -316,7 +326,7 @@ def test_target_that_is_none(new_gate, recorder):
     gate = new_gate(recorder.port, **STRICT)
     for target in ("x:/admin", "admin", "?admin", "http:/admin", "x:admin", ":80/admin", "@x/admin"):
         got = exchange(gate.port, lines(f"OPTIONS {target} HTTP/1.1", "Host: gate.test", "Connection: close"))
-        assert statuses(got) in ([400], [401], []), (target, got[:60])
+        assert not opened(got), (target, got[:60])
     assert recorder.raw == []
     assert hosts.ask(gate.port, "OPTIONS", "http://elsewhere.test/admin?x").status == 200
     assert recorder.targets() == ["/admin?x"]
@@ -336,7 +346,7 @@ MODES = [
 ]
 
 
-@pytest.mark.parametrize("settings, method, target, key", MODES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("settings, method, target, key", MODES, ids=label)
 def test_credential_forwarded(new_gate, recorder, settings, method, target, key):
     gate = new_gate(recorder.port, **settings)
     first = [("Authorization", f"Bearer {key}")] if key == KEY else []
@@ -367,7 +377,7 @@ def chunked(method, target, headers, body, trailers):
     )
 
 
-@pytest.mark.parametrize("settings, method, target, key", MODES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("settings, method, target, key", MODES, ids=label)
 def test_credential_forwarded_in_trailers(new_gate, recorder, settings, method, target, key):
     gate = new_gate(recorder.port, **settings)
     for name in (*SOURCES, "X_Api_Key", "AUTHORIZATION"):
@@ -390,7 +400,7 @@ def test_credential_in_trailers_alone(new_gate, recorder):
     assert recorder.raw == []
 
 
-@pytest.mark.parametrize("settings, method, target, key", MODES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("settings, method, target, key", MODES, ids=label)
 def test_credential_named_in_connection(new_gate, recorder, settings, method, target, key):
     """What a client calls hop-by-hop is read and dropped like the rest."""
     gate = new_gate(recorder.port, **settings)
@@ -516,7 +526,8 @@ def test_key_in_a_log(new_gate, recorder):
             [f"Authorization: {key}", f"Authorization: {key}"], [f"{key}: x"], [f"{key}"], [f"x_api_key: {key}"],
             [f"x api key: {key}"], [f"Cookie: {key}"], [f"Referer: http://gate.test/{key}"], [f"User-Agent: {key}"],
             [f"Content-Length: {key}"], [f"Transfer-Encoding: {key}"], [f"Expect: {key}"], [f"Connection: {key}"],
-            [f"Upgrade: {key}"], [f"Range: bytes={key}"], [f"Host: {key} x"], [f"Origin: {key}", f"X-Forwarded-For: {key}"],
+            [f"Upgrade: {key}"], [f"Range: bytes={key}"], [f"Host: {key} x"],
+            [f"Origin: {key}", f"X-Forwarded-For: {key}"],
         ]
         sent = [lines(place, "Host: gate.test", "Connection: close") for place in places]
         sent += [
@@ -570,7 +581,11 @@ SMUGGLED = {
             ("te-twice", "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", f"0\r\n\r\n{SECRET}"),
             ("te-list", "Transfer-Encoding: identity, chunked", f"0\r\n\r\n{SECRET}"),
             ("te-unknown", "Transfer-Encoding: xchunked", f"0\r\n\r\n{SECRET}"),
-            ("te-vertical-tab", f"Transfer-Encoding: \x0bchunked\r\nContent-Length: {5 + len(SECRET)}", f"0\r\n\r\n{SECRET}"),
+            (
+                "te-vertical-tab",
+                f"Transfer-Encoding: \x0bchunked\r\nContent-Length: {5 + len(SECRET)}",
+                f"0\r\n\r\n{SECRET}",
+            ),
             ("te-space-before-colon", "Transfer-Encoding : chunked", f"0\r\n\r\n{SECRET}"),
             ("te-underscore", "Transfer_Encoding: chunked", f"0\r\n\r\n{SECRET}"),
             ("te-folded", "Transfer-Encoding:\r\n chunked", f"0\r\n\r\n{SECRET}"),
@@ -583,9 +598,10 @@ SMUGGLED = {
             ("pipelined", "Content-Length: 0", SECRET),
         ]
     },
-    # Only the first of these has no key; its body is not the next request.
+    # Without a key: a body that looks like a request is none.
     "denied-pipelined": f"POST /secret HTTP/1.1\r\nHost: gate.test\r\nContent-Length: {len(SECRET)}\r\n\r\n{SECRET}",
-    "denied-chunked": f"POST /secret HTTP/1.1\r\nHost: gate.test\r\nTransfer-Encoding: chunked\r\n\r\n{len(SECRET):x}\r\n{SECRET}\r\n0\r\n\r\n",
+    "denied-chunked": "POST /secret HTTP/1.1\r\nHost: gate.test\r\nTransfer-Encoding: chunked\r\n\r\n"
+    f"{len(SECRET):x}\r\n{SECRET}\r\n0\r\n\r\n",
     "denied-short-body": f"POST /secret HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 3\r\n\r\nabc{SECRET}",
     # A credential that is none.
     "key-folded": f"GET /secret HTTP/1.1\r\nHost: gate.test\r\nAuthorization:\r\n Bearer {KEY}x\r\n\r\n",
@@ -593,13 +609,14 @@ SMUGGLED = {
     "key-bare-cr": f"GET /secret HTTP/1.1\r\nHost: gate.test\r\nX: y\r{AUTHORIZED}\r\n\r\n",
     "key-after-nul": f"GET /secret HTTP/1.1\r\nHost: gate.test\r\nx-api-key: \0{KEY}\r\n\r\n",
     "key-before-nul": f"GET /secret HTTP/1.1\r\nHost: gate.test\r\nx-api-key: {KEY}\0x\r\n\r\n",
-    "key-in-the-body": f"GET /secret HTTP/1.1\r\nHost: gate.test\r\nContent-Length: {len(AUTHORIZED)}\r\n\r\n{AUTHORIZED}",
+    "key-in-the-body": "GET /secret HTTP/1.1\r\nHost: gate.test\r\n"
+    f"Content-Length: {len(AUTHORIZED)}\r\n\r\n{AUTHORIZED}",
     "key-of-no-source": f"GET /secret HTTP/1.1\r\nHost: gate.test\r\nx_api_key: {KEY}\r\n\r\n",
     "http-0.9": "GET /secret\r\n\r\n",
     "http-0.9-with-headers": f"GET /secret\r\nHost: gate.test\r\n{AUTHORIZED}\r\n\r\n",
     "http-2.0": "GET /secret HTTP/2.0\r\nHost: gate.test\r\n\r\n",
-    "leading-space": f" GET /secret HTTP/1.1\r\nHost: gate.test\r\n\r\n",
-    "leading-lines": f"\r\n\r\nGET /secret HTTP/1.1\r\nHost: gate.test\r\n\r\n",
+    "leading-space": " GET /secret HTTP/1.1\r\nHost: gate.test\r\n\r\n",
+    "leading-lines": "\r\n\r\nGET /secret HTTP/1.1\r\nHost: gate.test\r\n\r\n",
     "space-in-target": f"GET {OPEN} /secret HTTP/1.1\r\nHost: gate.test\r\n\r\n",
     "version-in-target": f"GET {OPEN} HTTP/1.1 /secret HTTP/1.1\r\nHost: gate.test\r\n\r\n",
     "first-header-folded": f"GET /secret HTTP/1.1\r\n {AUTHORIZED}\r\nHost: gate.test\r\n\r\n",
@@ -609,10 +626,10 @@ SMUGGLED = {
 def test_request_smuggling(new_gate, recorder):
     gate = new_gate(recorder.port, **HEALTH)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        got = dict(zip(SMUGGLED, pool.map(lambda text: exchange(gate.port, text.encode("latin-1")), SMUGGLED.values()), strict=True))
-    for name, answer in got.items():
-        assert not b"\r\n".join(re.findall(rb"^HTTP/1\.[01] 2.*", answer)) or not name.startswith(("key", "http")), (name, answer)
-    assert "/secret" not in [target.partition("?")[0] for target in recorder.targets()]
+        asked = {name: pool.submit(exchange, gate.port, text.encode("latin-1")) for name, text in SMUGGLED.items()}
+    for name, got in asked.items():
+        if name.startswith(("key", "http", "denied")):
+            assert not opened(got.result()), (name, got.result())
     assert b"/secret" not in recorder.bytes(), [raw for raw in recorder.raw if b"/secret" in raw]
     assert recorder.broken == []
 
@@ -632,7 +649,7 @@ def test_request_smuggled_in_an_exempt_body(new_gate, recorder):
 
 def test_pipelined_requests_are_decided_one_by_one(new_gate, recorder):
     gate = new_gate(recorder.port, **HEALTH)
-    denied = f"POST /secret HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 3\r\n\r\nabc"
+    denied = "POST /secret HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 3\r\n\r\nabc"
     allowed = f"POST /v1/a HTTP/1.1\r\nHost: gate.test\r\n{AUTHORIZED}\r\nContent-Length: 3\r\n\r\nabc"
     last = "GET /secret HTTP/1.1\r\nHost: gate.test\r\nConnection: close\r\n\r\n"
     got = exchange(gate.port, (denied + allowed + denied + allowed + allowed + last).encode(), quiet=SECONDS)
@@ -768,7 +785,10 @@ def test_revoked_key_on_an_open_connection(new_gate, recorder):
 def test_wrong_header_rescued_by_another(new_gate, recorder):
     gate = new_gate(recorder.port, **STRICT)
     names = ("Authorization", "x-api-key", "x-goog-api-key")
-    bad = (WRONG, "", "Bearer", "Bearer ", "Basic x", f"Bearer{KEY}", f"bearer {KEY}", f"{KEY}x", KEY[:-1], f"{KEY},{KEY}")
+    bad = (
+        *(WRONG, "", "Bearer", "Bearer ", "Basic x", f"Bearer{KEY}", f"bearer {KEY}", f"{KEY}x", KEY[:-1]),
+        f"{KEY},{KEY}",
+    )
     for first in range(3):
         for value in bad:
             for second in range(first + 1, 3):
@@ -787,29 +807,34 @@ def test_wrong_header_rescued_by_another(new_gate, recorder):
 # An answer that is not ours, or tells more than it must
 
 def test_every_denial_is_one_of_two(new_gate, recorder):
+    none = [[], [("Accept", "text/html")]]
+    some = [
+        *([("x-api-key", WRONG)], [("x-api-key", "")], [("x-api-key", KEY[:-1])], [("x-api-key", f"{KEY}x")]),
+        *([("x-api-key", "\xe9")], [("Authorization", "Basic x")], [("Authorization", f"bearer {KEY}")]),
+    ]
     bodies = {}
-    for settings in (STRICT, HEALTH, {"auth_mode": "strict"}, {"auth_mode": "strict", "keys": [{"key": KEY}, {"key": WORD}]}):
-        gate = new_gate(recorder.port, **settings)
-        for method in ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"):
-            for headers in (
-                [], [("x-api-key", WRONG)], [("x-api-key", "")], [("Authorization", "Basic x")],
-                [("x-api-key", KEY[:-1])], [("x-api-key", f"{KEY}x")], [("x-api-key", "\xe9")],
-                [("Authorization", f"bearer {KEY}")], [("Accept", "text/html")],
-            ):
-                response = hosts.ask(gate.port, method, "/v1/models", headers, b"{}" if method == "POST" else b"")
-                code = check_denial(response, head=method == "HEAD")
-                if method != "HEAD":
-                    bodies.setdefault(code, set()).add(response.body)
-                    missing = len(settings) > 1 and headers[:1] in ([], [("Accept", "text/html")])
-                    assert code == ("missing_api_key" if missing else "invalid_api_key"), headers
-                    answer = response.json()
-                    assert answer["error"].pop("message").isprintable()
-                    status = {"type": "authentication_error", "code": code, "status": "UNAUTHENTICATED"}
-                    assert answer == {"type": "error", "error": status}
-                assert response.get("www-authenticate") == (
-                    hosts.CHALLENGE_INVALID if headers[:1] not in ([], [("Accept", "text/html")]) and len(settings) > 1
-                    else hosts.CHALLENGE
-                )
-                assert not runs(KEY, str(response.headers))
-    assert {code: len(texts) for code, texts in bodies.items()} == {"missing_api_key": 1, "invalid_api_key": 1}
-    assert recorder.raw == []
+    for keys in ({"api_key": KEY}, {"keys": [{"key": KEY}, {"key": WORD}]}, {}):
+        for mode in ("strict", "all_except_health"):
+            gate = new_gate(recorder.port, auth_mode=mode, **keys)
+            for headers in (*none, *some):
+                missing = bool(keys) and headers in none
+                for method in ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"):
+                    body = b"{}" if method == "POST" else b""
+                    response = hosts.ask(gate.port, method, "/v1/models", headers, body)
+                    assert check_denial(response, method == "HEAD") in (
+                        None, "missing_api_key" if missing else "invalid_api_key"
+                    )
+                    if keys:
+                        challenge = hosts.CHALLENGE if missing else hosts.CHALLENGE_INVALID
+                        assert response.get("www-authenticate") == challenge
+                    assert not runs(KEY, str(response.headers))
+                    if method != "HEAD":
+                        bodies.setdefault(missing, set()).add(response.body)
+    for missing, texts in bodies.items():
+        (text,) = texts
+        answer = json.loads(text)
+        assert answer["error"].pop("message").isprintable()
+        code = "missing_api_key" if missing else "invalid_api_key"
+        error = {"type": "authentication_error", "code": code, "status": "UNAUTHENTICATED"}
+        assert answer == {"type": "error", "error": error}
+    assert len(bodies) == 2 and recorder.raw == []
