@@ -518,7 +518,8 @@ def test_key_in_a_log(new_gate, recorder):
             f"GET /healthz?key={key} HTTP/1.1", f"GET /healthz#{key} HTTP/1.1", f"GET {OPEN}?{key} HTTP/1.1",
             f"{key} /v1/models HTTP/1.1", f"OPTIONS /{key} HTTP/1.1", f"OPTIONS {key} HTTP/1.1", f"GET {key} HTTP/1.1",
             f"GET http://{key}/v1/models HTTP/1.1", f"GET http://{key}@gate.test/ HTTP/1.1", f"GET /%zz{key} HTTP/1.1",
-            f"GET /../{key} HTTP/1.1", f"GET /{key}", f"GET / HTTP/{key}", key,
+            f"GET /../{key} HTTP/1.1", f"GET /{key}", f"GET / HTTP/{key}", key, f"POST /{key} HTTP/1.1",
+            f"PURGE /{key}?{key} HTTP/1.1", f"{key} /{key}?{key} HTTP/1.1",
         ]
         headers = [
             [], [f"Authorization: Bearer {key}"], [f"Authorization: Bearer{key}"], [f"Authorization: Basic {key}"],
