@@ -4,7 +4,8 @@
 bench.py [--report | PART...]
 
 `make bench` runs it, with what it needs built. With parts named, only these are measured anew; with
---report, none.
+--report, none. What a person has to say of the goals that were missed is in notes.json, where {name}
+stands for a figure of `figures`; the rest of README.md is left as it is.
 """
 
 import csv
@@ -16,6 +17,8 @@ import pathlib
 import re
 import subprocess
 import sys
+import textwrap
+import time
 
 from plot import plot
 
@@ -118,7 +121,14 @@ def instructions():
     return json.loads((OUT / "counts.json").read_text())["instructions"]
 
 
-PARTS = {"instructions": instructions, "go": go, "hosts": hosts, "rust": rust}
+def locked():
+    """How many instructions of the C library make other processors wait."""
+    code = run(["objdump", "--disassemble", "--no-show-raw-insn", str(ROOT / "target/capi/libkeygate.so")])
+    counter = subprocess.run([ROOT / "tests/c/locked"], input=code, stdout=subprocess.PIPE, check=True, text=True)
+    return int(counter.stdout)
+
+
+PARTS = {"instructions": instructions, "locked": locked, "go": go, "hosts": hosts, "rust": rust}
 
 
 def measure(result, names):
@@ -128,21 +138,20 @@ def measure(result, names):
     for name in PARTS:
         if name in names:
             print(f"measuring: {name}", file=sys.stderr)
+            started = time.monotonic()
             measured[name] = PARTS[name]()
+            measured.setdefault("runs", {})[name] = {
+                "date": datetime.date.today().isoformat(),
+                "minutes": (time.monotonic() - started) / 60,
+                "load": os.getloadavg()[2],
+            }
+            measured["machine"] = machine()
             result.write_text(json.dumps(measured, indent=2) + "\n")
     return measured
 
 
-def locked():
-    """How many instructions of the C library make other processors wait."""
-    code = run(["objdump", "--disassemble", "--no-show-raw-insn", str(ROOT / "target/capi/libkeygate.so")])
-    counter = subprocess.run([ROOT / "tests/c/locked"], input=code, stdout=subprocess.PIPE, check=True, text=True)
-    return int(counter.stdout)
-
-
 def goals(measured):
-    """What was to be reached, the figure, the most that it may be, and what is left to say."""
-    notes = json.loads((HERE / "notes.json").read_text())
+    """What was to be reached: the key of its note, what it is, the figure, and the most that it may be."""
     time = measured["rust"]
     per_header = {
         function: (cases["headers_1000"] - cases["headers_100"]) / 900
@@ -175,7 +184,7 @@ def goals(measured):
             ("go_echo", "Go `DecideRequest` to echo's KeyAuth", decide / seconds["EchoKeyAuth"], 1),
             ("go_fiber", "Go `DecideRequest` to fiber's keyauth", decide / fiber, 1),
         ]
-    rows.append(("swap", "instructions that lock, in all of the C library: a swapped policy is read by one load", locked(), 0))
+    rows.append(("swap", "instructions that lock, in all of the C library: a swapped policy is read by one load", measured["locked"], 0))
     for host, contents in measured["hosts"].items():
         for content, gates in contents.items():
             none = gates["no gate"]
@@ -188,7 +197,13 @@ def goals(measured):
                     (f"{host}_share", f"{what}, to those without a gate", (count - none) / none, 0.02),
                     (f"{host}_native", f"{what}, to those that the native check adds", (count - none) / native, 1),
                 ]
-    return [(what, figure, most, notes.get(key, "")) for key, what, figure, most in rows]
+    return rows
+
+
+def figures(measured):
+    """What a note may name, by key: the goals' figures, and some that are in no table of goals."""
+    named = {key: number(figure) for key, _, figure, _ in goals(measured)}
+    return named | {"instructions_capi": number(measured["instructions"]["capi"]["headers_12"])}
 
 
 def number(value):
@@ -199,19 +214,33 @@ def number(value):
     return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
 
 
-def table(head, rows, notes=0):
-    """The last columns are notes, the others numbers but for the first."""
-    marks = ["---"] + ["---:"] * (len(head) - 1 - notes) + ["---"] * notes
-    lines = [head, marks, *rows]
+def table(head, rows):
+    """The first column is text, the others are numbers."""
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def wrapped(text, indent=""):
+    return textwrap.fill(text, 110, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def goal_table(measured):
     rows = [
-        [what, number(figure), number(most), "yes" if figure <= most else "**no**", note]
-        for what, figure, most, note in goals(measured)
+        [what, number(figure), number(most), "yes" if figure <= most else "**no**"]
+        for _, what, figure, most in goals(measured)
     ]
-    return table(["goal", "figure", "at most", "met", "what stands between"], rows, notes=1)
+    return table(["goal", "figure", "at most", "met"], rows)
+
+
+def missed(measured):
+    """A list of what stands between the figures and the goals that were not met."""
+    notes = json.loads((HERE / "notes.json").read_text())
+    named = figures(measured)
+    lines = []
+    for key, what in {key: what for key, what, figure, most in goals(measured) if figure > most}.items():
+        goal, text = notes.get(key, [what, "not looked into yet."])
+        lines.append(wrapped(f"- {goal}: {text.format_map(named)}", "  "))
+    return "\n".join(["What stands between the figures and the goals that were not met:\n", *lines])
 
 
 def time_table(time):
@@ -279,11 +308,19 @@ def machine():
         nginx.stderr.strip(),
         version("valgrind", "--version"),
     ]
-    date = datetime.date.today().isoformat()
-    load = os.getloadavg()[2]
+    model = f"{model}, {os.cpu_count()} cores"
+    return "; ".join([model, *tools])
+
+
+def conditions(measured):
+    """What was measured when, and beside how much other work."""
+    runs = "; ".join(
+        f"{name} {run['date']}, {run['minutes']:.1f} min, {run['load']:.1f}" for name, run in measured["runs"].items()
+    )
     return (
-        f"`make bench`, {date}, {model}, {os.cpu_count()} cores. {'; '.join(tools)}. "
-        f"Other work ran too: the load average of the last 15 minutes was {load:.1f}."
+        f"{measured['machine']}. Each part with its date, how long it took with its builds, and the load average "
+        f"of the 15 minutes before its end, since other work ran too: {runs}. "
+        f"Rust: the best of {ROUNDS} rounds; Go: {GO_ROUNDS} rounds."
     )
 
 
@@ -291,8 +328,9 @@ def report(measured):
     time = measured["rust"]
     return "\n\n".join(
         [
-            machine(),
+            wrapped(conditions(measured)),
             goal_table(measured),
+            missed(measured),
             "![Time of a decision against the number of headers](cost.svg)",
             time_table(time),
             case_table(time, measured["instructions"]),
