@@ -79,7 +79,7 @@
 //!
 //! # Features
 //!
-//! None is on by default. `serde`: [`ConfigBuf`], the configuration as it stands in a JSON file.
+//! None is on by default. `serde`: `ConfigBuf`, the configuration as it stands in a JSON file.
 //! `httparse`: [`Header`] for `httparse::Header`. `capi`: the C interface, for building the library
 //! alone (see `include/keygate.h`).
 
