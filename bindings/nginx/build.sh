@@ -14,7 +14,7 @@ if [ $# -gt 0 ]; then
     shift
     flags=("$@")
 else
-    "$here/../../.ci/packages" nginx nginx-dev
+    "$here/../../.ci/packages" gcc nginx nginx-dev
     source=/usr/share/nginx/src
     # shellcheck source=/dev/null
     . "$source/conf_flags"

@@ -6,6 +6,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 module=$(cd "$here/../.." && pwd)/target/nginx/ngx_http_keygate_module.so
 "$here/../../.ci/packages" nginx curl
+export PATH=$PATH:/usr/sbin # Debian's nginx is there, where not everybody looks
 
 dir=$(mktemp -d)
 pid=

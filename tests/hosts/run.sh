@@ -10,7 +10,7 @@ shift
 environment=$root/target/hosts/$(basename "$requirements" .txt)
 node=$root/target/hosts/node
 
-"$root/.ci/packages" nginx libnginx-mod-http-headers-more-filter curl python3-venv
+"$root/.ci/packages" nginx libnginx-mod-http-headers-more-filter curl python3 python3-venv
 if ! cmp -s "$requirements" "$environment/installed.txt"; then
     rm -rf "$environment"
     python3 -m venv "$environment"
@@ -20,7 +20,7 @@ fi
 if [ "$(basename "$requirements")" = requirements-sdk.txt ] &&
     ! cmp -s "$here/node/package-lock.json" "$node/installed.json"
 then
-    command -v npm > /dev/null || "$root/.ci/packages" nodejs npm
+    "$root/.ci/packages" nodejs npm
     rm -rf "$node"
     mkdir -p "$node"
     cp "$here/node/package.json" "$here/node/package-lock.json" "$node"
@@ -29,4 +29,5 @@ then
 fi
 
 cd "$here"
+export PATH=$PATH:/usr/sbin # Debian's nginx is there, where not everybody looks
 exec timeout 600 "$environment/bin/python" -B -m pytest -p no:cacheprovider --no-header -q -rfEP "$@"
