@@ -18,22 +18,48 @@ demo: ## Explain the requests that people get a 401 for
 	@PATH="$(CURDIR)/target/debug:$$PATH" bindings/cli/demo
 
 .PHONY: test
-test: lint test-rust test-capi test-go test-nginx test-hosts test-sdk constant-time prove-fast bench-counts ## All tests
+test: needs lint test-rust test-capi test-go test-nginx test-hosts test-sdk constant-time prove-fast bench-counts ## All tests
 
-.PHONY: lint
-lint: ## Formatting, clippy and the documentation's links
+# What `make test` needs, in the words of .ci/packages. Each part of it looks for its own once more.
+needs test: export KEYGATE_NEEDS = cargo go gcc g++ clang libclang-rt-dev binutils bsdutils cmake curl perl pkg-config \
+	python3 python3-venv valgrind nginx nginx-dev libnginx-mod-http-headers-more-filter nodejs npm
+.PHONY: needs
+needs:
+	@.ci/packages $(KEYGATE_NEEDS)
+
+# Tests that run a command, which a machine may lack: the command and the test.
+RUNS := curl/requests_are_those_that_curl_sends curl/every_option_of_curl_is_known script/a_terminal_gets_a_layout
+.PHONY: check
+check: ## Formatting, clippy and the Rust tests: about a minute; installs nothing
+	@.ci/packages --look cargo
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+	@left=; for test in $(RUNS); do command -v $${test%/*} >/dev/null || left="$$left $${test#*/}"; done; \
+	$(CARGO) test --locked --workspace --all-features -- $$(printf -- '--skip %s ' $$left | sed 's/^--skip  *$$//') && \
+	if [ -n "$$left" ]; then echo "check: NOT RUN, since there is no curl or no script here:$$left"; fi
+
+FEATURES := serde httparse capi # each alone, and none, besides all of them
+ALONE = set -e; for features in "" $(FEATURES); do
+.PHONY: lint
+lint: ## Formatting, clippy, the documentation's links and the packages, with every feature
+	@.ci/packages cargo
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+	$(ALONE) $(CARGO) clippy --locked --package keygate --all-targets --features "$$features" -- -D warnings; done
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --all-features --no-deps
+	$(ALONE) RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --package keygate --features "$$features" --no-deps; done
+	.ci/crates
 
 .PHONY: test-rust
 test-rust: ## The core and the command line
-	.ci/packages curl bsdutils
+	@.ci/packages cargo curl bsdutils
 	$(CARGO) test --locked --workspace --all-features
+	$(ALONE) $(CARGO) test --locked --quiet --package keygate --features "$$features"; done
 	$(CARGO) test --locked --release --all-features --test wiped
 
 .PHONY: lib
 lib: ## Build target/capi/libkeygate.a and libkeygate.so
+	@.ci/packages cargo
 	$(CARGO) rustc --locked --profile capi --lib --features capi --crate-type staticlib
 	$(CARGO) rustc --locked --profile capi --lib --features capi --crate-type cdylib -- \
 		-C link-arg=-Wl,-soname,libkeygate.so.$(ABI) -C link-arg=-Wl,-z,defs -C link-arg=-lc
@@ -45,6 +71,7 @@ $(TOOLS)/bin/cbindgen:
 HEADER := include/keygate.h
 .PHONY: header
 header: $(TOOLS)/bin/cbindgen ## Write include/keygate.h anew from src/ffi.rs
+	@.ci/packages perl
 	$(TOOLS)/bin/cbindgen --quiet --config include/cbindgen.toml src/ffi.rs --output $(HEADER)
 	perl -0pi -e 's{/\*\*\n *\* (.*)\n *\*/}{/** $$1 */}g; s/^(#define \w+ )(-\d+)$$/$$1($$2)/mg;' \
 		-e 's{^(#define (KEYGATE_[A-Z]+)\b.*)\n\n(?=/\*\* .* \*/\n#define \g2\B)}{$$1\n}mg;' \
@@ -87,12 +114,16 @@ test-capi: lib ## Test the C interface: conformance, hostile callers, sanitizers
 
 .PHONY: go test-go demo-go fuzz-go
 go: ## Build target/go/keygate-proxy
+	@.ci/packages cargo go gcc binutils
 	$(MAKE) -C bindings/go proxy
 test-go: ## Test the Go module and its proxy
+	@.ci/packages cargo go gcc binutils curl
 	$(MAKE) -C bindings/go test
 demo-go: ## A guide to 401 step by step, answered by the Go proxy
+	@.ci/packages cargo go gcc binutils curl
 	@$(MAKE) --no-print-directory -C bindings/go demo
 fuzz-go: ## Fuzz the Go module for TIME, 60s if not given
+	@.ci/packages cargo go gcc binutils
 	$(MAKE) -C bindings/go fuzz
 
 .PHONY: nginx
@@ -123,7 +154,7 @@ PYTHON ?= python3
 CONTROLLED = $(if $(CONTROLS),--controls)
 
 $(PROOF)/installed: tests/proof/requirements.txt
-	.ci/packages python3-venv
+	@.ci/packages python3 python3-venv
 	$(PYTHON) -m venv $(PROOF)
 	$(PROOF)/bin/pip install --quiet --requirement tests/proof/requirements.txt
 	touch $@
@@ -150,7 +181,7 @@ prove-fast: lib $(PROOF)/installed ## The part of it that takes a few minutes
 
 .PHONY: constant-time
 constant-time: ## That time depends on no key; CONTROLS=1: find planted leaks
-	.ci/packages valgrind
+	@.ci/packages cargo gcc python3 valgrind
 	$(PYTHON) tests/constant_time/run.py $(CONTROLLED)
 
 # The heavy checks; tests/README.md says what each shows.
@@ -219,7 +250,6 @@ export GUNGRAUN_RUNNER := $(TOOLS)/bin/gungraun-runner
 
 # A debug build: it only starts valgrind and reads what that writes.
 $(GUNGRAUN_RUNNER):
-	.ci/packages valgrind
 	$(CARGO) install gungraun-runner --version $(GUNGRAUN_VERSION) --locked --debug --root $(TOOLS)
 
 $(TOOLS)/bin/benchstat:
@@ -227,10 +257,12 @@ $(TOOLS)/bin/benchstat:
 
 .PHONY: bench-counts
 bench-counts: lib $(GUNGRAUN_RUNNER) ## Compare the instructions of a decision with the baselines (UPDATE=1 sets them)
+	@.ci/packages cargo gcc python3 valgrind
 	CARGO_TARGET_DIR=$(CURDIR)/target/benches $(PYTHON) benches/counts/counts.py $(if $(UPDATE),--update)
 
 .PHONY: bench
 bench: lib $(GUNGRAUN_RUNNER) $(TOOLS)/bin/benchstat ## Measure everything; write benches/README.md and its plot
+	@.ci/packages cargo go gcc binutils python3 valgrind nginx nginx-dev
 	$(MAKE) -C bindings/go lib
 	bindings/nginx/build.sh
 	$(PYTHON) benches/bench.py
