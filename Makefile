@@ -21,11 +21,12 @@ demo: ## Explain the requests that people get a 401 for
 test: needs lint test-rust test-capi test-go test-nginx test-hosts test-sdk constant-time prove-fast bench-counts ## All tests
 
 # What `make test` needs, in the words of .ci/packages. Each part of it looks for its own once more.
-needs test: export KEYGATE_NEEDS = cargo go gcc g++ clang libclang-rt-dev binutils bsdutils cmake curl perl pkg-config \
-	python3 python3-venv valgrind nginx nginx-dev libnginx-mod-http-headers-more-filter nodejs npm
+NEEDS := cargo go gcc g++ clang libclang-rt-dev binutils bsdutils cmake curl perl pkg-config python3 python3-venv \
+	valgrind nginx nginx-dev libnginx-mod-http-headers-more-filter nodejs npm
+test: export KEYGATE_NEEDS = $(NEEDS)
 .PHONY: needs
-needs:
-	@.ci/packages $(KEYGATE_NEEDS)
+needs: ## Install what `make test` needs, or say what is missing
+	@.ci/packages $(or $(KEYGATE_NEEDS),$(NEEDS))
 
 # Tests that run a command, which a machine may lack: the command and the test.
 RUNS := curl/requests_are_those_that_curl_sends curl/every_option_of_curl_is_known script/a_terminal_gets_a_layout
@@ -250,6 +251,7 @@ export GUNGRAUN_RUNNER := $(TOOLS)/bin/gungraun-runner
 
 # A debug build: it only starts valgrind and reads what that writes.
 $(GUNGRAUN_RUNNER):
+	@.ci/packages cargo gcc python3 valgrind
 	$(CARGO) install gungraun-runner --version $(GUNGRAUN_VERSION) --locked --debug --root $(TOOLS)
 
 $(TOOLS)/bin/benchstat:
@@ -260,9 +262,9 @@ bench-counts: lib $(GUNGRAUN_RUNNER) ## Compare the instructions of a decision w
 	@.ci/packages cargo gcc python3 valgrind
 	CARGO_TARGET_DIR=$(CURDIR)/target/benches $(PYTHON) benches/counts/counts.py $(if $(UPDATE),--update)
 
+bench: export KEYGATE_NEEDS = cargo go gcc binutils python3 valgrind nginx nginx-dev
 .PHONY: bench
-bench: lib $(GUNGRAUN_RUNNER) $(TOOLS)/bin/benchstat ## Measure everything; write benches/README.md and its plot
-	@.ci/packages cargo go gcc binutils python3 valgrind nginx nginx-dev
+bench: needs lib $(GUNGRAUN_RUNNER) $(TOOLS)/bin/benchstat ## Measure everything; write benches/README.md and its plot
 	$(MAKE) -C bindings/go lib
 	bindings/nginx/build.sh
 	$(PYTHON) benches/bench.py
