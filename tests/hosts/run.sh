@@ -24,7 +24,7 @@ then
     rm -rf "$node"
     mkdir -p "$node"
     cp "$here/node/package.json" "$here/node/package-lock.json" "$node"
-    (cd "$node" && npm ci --silent --no-audit --no-fund)
+    (cd "$node" && npm ci --loglevel=error --no-audit --no-fund)
     cp "$here/node/package-lock.json" "$node/installed.json"
 fi
 
