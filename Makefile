@@ -198,6 +198,7 @@ $(TOOLS)/bin/cargo-llvm-cov:
 
 # The tools of the LLVM that rustc is built with, unpacked beside the system's own.
 $(LLVM)/llvm-22/bin/llvm-cov:
+	@command -v apt-get >/dev/null || { echo "missing: apt-get, to fetch the tools of LLVM 22" >&2; exit 1; }
 	mkdir -p $(TOOLS)/llvm/deb
 	apt-cache show llvm-22 >/dev/null 2>&1 || apt-get update
 	cd $(TOOLS)/llvm/deb && apt-get download llvm-22 libllvm22 && for deb in *.deb; do dpkg -x $$deb ..; done

@@ -227,7 +227,8 @@ def main():
     parser.add_argument("--control", choices=CONTROLS)
     parser.add_argument("--controls", action="store_true")
     arguments = parser.parse_args()
-    subprocess.run([ROOT / "tests" / "cross" / "install", *PACKAGES], check=True)
+    if subprocess.run([ROOT / "tests" / "cross" / "install", *PACKAGES]).returncode:
+        sys.exit(1)
     try:
         if arguments.controls:
             check_controls()
