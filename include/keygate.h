@@ -20,9 +20,11 @@
  *     keygate_config_init(&config, sizeof config);
  *     config.auth_mode = KEYGATE_MODE_ALL_EXCEPT_HEALTH;
  *     config.api_key = (keygate_str)STR("sk-example");
- *     keygate_status status = keygate_policy_init(&policy, sizeof policy, &config);
- *     if (status != KEYGATE_OK) {
- *       fprintf(stderr, "bad configuration: %s\n", keygate_status_text(status));
+ *     keygate_config_error error = {.size = sizeof error};
+ *     if (keygate_policy_init(&policy, sizeof policy, &config, &error) != KEYGATE_OK) {
+ *       char why[256];
+ *       keygate_config_error_text(&error, KEYGATE_LANGUAGE_EN, why, sizeof why);
+ *       fprintf(stderr, "bad configuration: %s\n", why);
  *       return 2;
  *     }
  *     const keygate_header headers[] = {
@@ -32,10 +34,12 @@
  *     const keygate_request request = {sizeof request, STR("GET"), STR("/v1/models"), headers, 2};
  *     keygate_decision decision = {.size = sizeof decision};
  *     if (keygate_decide(&policy, &request, &decision)) {
- *       puts("allow"); // forward it, without the headers that carry a credential
+ *       puts("allow"); // forward it, without what keygate_policy_drops names
  *     } else {         // answer it with status 401 and
- *       printf("WWW-Authenticate: %s\n", keygate_denial_challenge(&decision));
- *       printf("Content-Type: application/json\n\n%s\n", keygate_denial_body(&decision));
+ *       keygate_header header;
+ *       for (size_t i = 0; keygate_denial_header(&policy, &decision, i, &header); i++)
+ *         printf("%.*s: %.*s\n", (int)header.name.len, header.name.ptr, (int)header.value.len, header.value.ptr);
+ *       printf("\n%s\n", keygate_denial_body(&decision));
  *     }
  *     keygate_policy_wipe(&policy);
  *     return 0;
@@ -63,11 +67,11 @@
  * Outputs. They are set to deny, or to what is harmless, before anything else is read. An output
  *   must not overlap an input. A keygate_decision over the request is a deny; over the policy it
  *   is a deny that is returned and not written, since a policy is never written to.
- * Sizes. keygate_config, keygate_request and keygate_decision begin with their size in bytes, as
- *   sizeof gives it. They may grow in later versions. The shortest has its first field after size;
- *   what a shorter one lacks counts as zero. A longer one than the library knows must be zero in
- *   the rest, or it is an error. Of a keygate_decision only what is known is written, so begin
- *   with a zeroed one. keygate_str, keygate_header, keygate_key and keygate_source do not grow.
+ * Sizes. keygate_config, keygate_request, keygate_decision and keygate_config_error begin with their
+ *   size in bytes, as sizeof gives it. They may grow in later versions. The shortest has its first
+ *   field after size; what a shorter one lacks counts as zero. A longer one than the library knows
+ *   must be zero in the rest, or it is an error. Of an output only what is known is written, so
+ *   begin with a zeroed one. keygate_str, keygate_header, keygate_key and keygate_source do not grow.
  * Secrets. No key and no credential, nor any part of one, is ever in a decision, a text, an
  *   explanation or a status.
  *
@@ -102,10 +106,16 @@
  * Comparing takes a time that depends on the length of what the client sent and on the number of
  *   keys, and not on a byte of a key, its length, or which key matched.
  *
- * DENYING. Answer with status 401 and these headers, to HEAD without the body:
- *   WWW-Authenticate: keygate_denial_challenge(&decision)
- *   Content-Type: application/json
- *   and the body keygate_denial_body(&decision).
+ * DENYING. Answer with status 401, every header that keygate_denial_header gives, and, but to HEAD,
+ *   the body keygate_denial_body.
+ *
+ * CONFIGURATIONS come as a keygate_config, or as JSON by keygate_policy_parse; keys also as a key
+ *   file by keygate_key_file_next. The same text means the same in every program that embeds keygate.
+ *   Where one is refused, a keygate_config_error has the field, the entry, the line and the column,
+ *   and keygate_config_error_text says it in one sentence, without a byte of a key.
+ *
+ * NAMES AND TEXTS. What ends in _name is a code for programs and logs; it does not change. What ends
+ *   in _text is a sentence for the operator, in the language asked for.
  *
  * FORWARDING. Drop every header, and every trailer, for which keygate_policy_drops is true:
  *   - whatever the reason, every spelling of a source's name: in any case, with '_' or '.' for '-';
@@ -125,7 +135,7 @@
  * rule 5 to 8 or an allow by rule 7; the others on a deny by rule 5 to 8.
  *
  *   bit name                  when, and what to do
- *    0  auto_resolved         auth_mode is auto; the text says what it came to, and why
+ *    0  auto_resolved         auth_mode is auto; the text says what it resolves to, and why
  *    1  no_key_configured     rule 4 denied: set api_key
  *    2  shadowed_match        a header that was not consulted holds a right key: correct or remove
  *                             the deciding one
@@ -172,6 +182,11 @@
  */
 #define KEYGATE_ABI_VERSION 2
 
+/** English. */
+#define KEYGATE_LANGUAGE_EN 0
+/** Simplified Chinese. */
+#define KEYGATE_LANGUAGE_ZH 1
+
 /** Done. */
 #define KEYGATE_OK 0
 
@@ -191,8 +206,10 @@
 #define KEYGATE_ERR_MODE (-5)
 /** A flag is not known, or contradicts the rest. */
 #define KEYGATE_ERR_FLAGS (-6)
-/** The output overlaps the policy. */
+/** An output overlaps the policy or an input. */
 #define KEYGATE_ERR_OVERLAP (-7)
+/** The object was never begun, or is zeroed. */
+#define KEYGATE_ERR_STATE (-8)
 /** api_key and keys are both given. */
 #define KEYGATE_ERR_API_KEY_AND_KEYS (-16)
 /** More than 8 keys. */
@@ -213,7 +230,7 @@
 #define KEYGATE_ERR_SOURCE_TOO_LONG (-24)
 /** A source's name is empty or not an HTTP token. */
 #define KEYGATE_ERR_SOURCE_NOT_TOKEN (-25)
-/** A source's name stands twice. */
+/** A source's name is listed twice. */
 #define KEYGATE_ERR_SOURCE_TWICE (-26)
 /** More than 8 exempt paths. */
 #define KEYGATE_ERR_TOO_MANY_EXEMPT (-27)
@@ -229,6 +246,76 @@
 #define KEYGATE_ERR_LABEL_BYTE (-32)
 /** An exempt path holds a byte outside 0x21 to 0x7E. */
 #define KEYGATE_ERR_EXEMPT_BYTE (-33)
+/** JSON: an unknown field. */
+#define KEYGATE_ERR_FIELD_UNKNOWN (-35)
+/** JSON: a field whose name is almost one that is known. */
+#define KEYGATE_ERR_FIELD_MISSPELT (-36)
+/** JSON: a field that is given twice. */
+#define KEYGATE_ERR_FIELD_TWICE (-37)
+/** JSON: a field that must be there and is missing. */
+#define KEYGATE_ERR_FIELD_MISSING (-38)
+/** JSON: a value of the wrong type. */
+#define KEYGATE_ERR_FIELD_TYPE (-39)
+/** JSON: a field beside "proxy" that belongs into it. */
+#define KEYGATE_ERR_BESIDE_PROXY (-40)
+/** JSON: a string with a character beyond U+00FF. */
+#define KEYGATE_ERR_CHARACTER (-41)
+/** This is not JSON. */
+#define KEYGATE_ERR_JSON (-42)
+/** JSON that is nested more than 64 levels deep. */
+#define KEYGATE_ERR_TOO_DEEP (-43)
+/** JSON with something behind the object. */
+#define KEYGATE_ERR_TEXT_AFTER (-44)
+/** This is not UTF-8. */
+#define KEYGATE_ERR_ENCODING (-45)
+/** Keys are in the text and given beside it. */
+#define KEYGATE_ERR_KEYS_ELSEWHERE (-46)
+/** A key file: a label that is empty. */
+#define KEYGATE_ERR_LABEL_EMPTY (-47)
+
+/** keygate_config_error.field: no field, or the whole of the configuration. */
+#define KEYGATE_FIELD_CONFIG 0
+/** auth_mode */
+#define KEYGATE_FIELD_AUTH_MODE 1
+/** allow_lan_access */
+#define KEYGATE_FIELD_ALLOW_LAN_ACCESS 2
+/** api_key */
+#define KEYGATE_FIELD_API_KEY 3
+/** keys, or an entry of it */
+#define KEYGATE_FIELD_KEYS 4
+/** The key in an entry of keys */
+#define KEYGATE_FIELD_KEY 5
+/** The label in an entry of keys */
+#define KEYGATE_FIELD_LABEL 6
+/** sources, or an entry of it */
+#define KEYGATE_FIELD_SOURCES 7
+/** The name in an entry of sources */
+#define KEYGATE_FIELD_SOURCE_NAME 8
+/** bearer in an entry of sources */
+#define KEYGATE_FIELD_BEARER 9
+/** exempt, or an entry of it */
+#define KEYGATE_FIELD_EXEMPT 10
+/** proxy */
+#define KEYGATE_FIELD_PROXY 11
+
+/** keygate_config_error.byte_class: the error is not about a byte. */
+#define KEYGATE_BYTE_NONE 0
+/** Line feed. */
+#define KEYGATE_BYTE_LINE_FEED 1
+/** Carriage return. */
+#define KEYGATE_BYTE_CARRIAGE_RETURN 2
+/** NUL. */
+#define KEYGATE_BYTE_NUL 3
+/** No-break space (U+00A0). */
+#define KEYGATE_BYTE_NO_BREAK_SPACE 4
+/** Zero-width space (U+200B). */
+#define KEYGATE_BYTE_ZERO_WIDTH_SPACE 5
+/** Byte order mark (U+FEFF). */
+#define KEYGATE_BYTE_BYTE_ORDER_MARK 6
+/** Another byte of 0x80 to 0xFF. */
+#define KEYGATE_BYTE_NOT_ASCII 7
+/** Another byte below 0x20, or 0x7F. */
+#define KEYGATE_BYTE_CONTROL 8
 
 /**
  * "strict": every request but OPTIONS needs a key, the exempt paths included. A zeroed mode is
@@ -271,7 +358,7 @@
  */
 #define KEYGATE_REASON_INVALID_CALL 32
 
-/** keygate_config.flags: what auto comes to; other modes take no notice of it. */
+/** keygate_config.flags: what auto resolves to; other modes ignore it. */
 #define KEYGATE_ALLOW_LAN_ACCESS 1
 
 /** keygate_config.flags: no header is read. source_count must then be 0. */
@@ -329,6 +416,9 @@
 
 /** The size of a keygate_evaluation in words of 8 bytes. */
 #define KEYGATE_EVALUATION_WORDS 16
+
+/** The size of a keygate_key_file in words of 8 bytes. */
+#define KEYGATE_KEY_FILE_WORDS 8
 
 /** The size of the buffer that keygate_generate_key needs, in bytes with the NUL. */
 #define KEYGATE_GENERATED_KEY_SIZE 36
@@ -414,6 +504,39 @@ typedef struct keygate_policy {
   /** Not to be touched. */
   uint64_t opaque[KEYGATE_POLICY_WORDS];
 } keygate_policy;
+
+/** What is wrong with a configuration, and where. It holds no byte of what was configured. */
+typedef struct keygate_config_error {
+  /**
+   * The size of this struct in bytes, as the caller's header has it. Set by the caller; no more
+   * than this is written.
+   */
+  size_t size;
+  /** KEYGATE_OK or a KEYGATE_ERR_ number. */
+  keygate_status status;
+  /** A KEYGATE_FIELD_ number. */
+  int32_t field;
+  /** A KEYGATE_BYTE_ number: with KEYGATE_ERR_KEY_BYTE, which byte it is. */
+  int32_t byte_class;
+  /** The entry of the list, from 0, or SIZE_MAX. */
+  size_t index;
+  /** The line of the text, from 1, or 0 where there is none. */
+  size_t line;
+  /** The column in that line, in characters from 1, or 0. */
+  size_t column;
+} keygate_config_error;
+
+/** What texts for the operator are written in: a KEYGATE_LANGUAGE_ number. Any other is English. */
+typedef int32_t keygate_language;
+
+/**
+ * Storage for reading a key file. It refers to the caller's text. A zeroed one has no keys and is
+ * KEYGATE_ERR_STATE.
+ */
+typedef struct keygate_key_file {
+  /** Not to be touched. */
+  uint64_t opaque[KEYGATE_KEY_FILE_WORDS];
+} keygate_key_file;
 
 /** KEYGATE_ALLOW or KEYGATE_DENY, and never anything else. */
 typedef int32_t keygate_verdict;
@@ -516,15 +639,97 @@ keygate_status keygate_mode_parse(struct keygate_str text, keygate_mode *out);
  * it denies everything unless KEYGATE_OK is returned. To reload, make a second policy and swap.
  * config: copied, keys included; nothing of it is needed afterwards. Nothing of it may lie inside
  * policy.
+ * error: NULL, or an error whose size is set: it is told the field and the entry too. It must not
+ * overlap the policy.
  *
- * Returns KEYGATE_OK or what is wrong with the config; keygate_status_text says it in words. A
- * config without any key is not wrong: its policy denies whatever needs one.
+ * Returns KEYGATE_OK or what is wrong with the config; keygate_config_error_text says it in words.
+ * A config without any key is not wrong: its policy denies whatever needs one.
  *
  * No other thread may use the policy until this has returned.
  */
 keygate_status keygate_policy_init(struct keygate_policy *policy,
                                    size_t size,
-                                   const struct keygate_config *config);
+                                   const struct keygate_config *config,
+                                   struct keygate_config_error *error);
+
+/**
+ * Makes a policy of a configuration in JSON: the object with "auth_mode" and its other fields, or
+ * one that has it under "proxy".
+ *
+ *   {"auth_mode": "strict", "keys": [{"key": "sk-...", "label": "alice"}],
+ *    "sources": [{"name": "authorization", "bearer": true}], "exempt": ["/healthz"]}
+ *
+ * The fields are those of keygate_config, and "allow_lan_access": true. Inside and beside "proxy",
+ * whose file is another product's, unknown fields are ignored; without "proxy" they are an error. A
+ * field that is spelled almost like a known one ("apiKey") is an error in both. Each character of a
+ * string stands for one byte, U+0000 to U+00FF. A leading byte order mark is skipped.
+ *
+ * policy, error: as for keygate_policy_init.
+ * json: the text; nothing of it is needed afterwards.
+ * keys: key_count keys from elsewhere, such as those of keygate_key_file_next; the text must then
+ * have neither "api_key" nor "keys". NULL and 0: the keys are those in the text.
+ *
+ * Returns KEYGATE_OK or what is wrong with the text; error has the field, the entry, the line and
+ * the column.
+ */
+keygate_status keygate_policy_parse(struct keygate_policy *policy,
+                                    size_t size,
+                                    struct keygate_str json,
+                                    const struct keygate_key *keys,
+                                    size_t key_count,
+                                    struct keygate_config_error *error);
+
+/**
+ * Writes what is wrong as one sentence: line and column where there are any, the field with the
+ * entry, and what it is. No byte of a key is in it.
+ *
+ * buffer: as for keygate_explain.
+ *
+ * Returns the length of the whole text in bytes without the NUL, like snprintf. For a bad argument
+ * the text is that of KEYGATE_ERR_NULL, KEYGATE_ERR_ALIGNMENT or KEYGATE_ERR_SIZE.
+ */
+size_t keygate_config_error_text(const struct keygate_config_error *error,
+                                 keygate_language language,
+                                 char *buffer,
+                                 size_t size);
+
+/**
+ * Begins to read a key file: one key a line, each with an optional label.
+ *
+ *   # laptops
+ *   sk-5f0c4b8e21d97a36 label=alice
+ *
+ * A line that is empty or begins with '#' has none. A leading byte order mark and one CR at the end
+ * of a line are skipped. Everything before the last " label=" of a line is the key, and what
+ * follows it must be a label. Keys that begin with '#' or hold " label=" need JSON.
+ *
+ * file: size bytes of the caller's, normally sizeof(keygate_key_file).
+ * text: kept until the last keygate_key_file_next; the keys lie in it.
+ *
+ * A bad argument shows in keygate_key_file_end.
+ */
+void keygate_key_file_begin(struct keygate_key_file *file, size_t size, struct keygate_str text);
+
+/**
+ * The next key.
+ *
+ * out: set to the key and its label, which lie in the text; to two empty strings where there is
+ * none. It must not overlap the file.
+ *
+ * Returns false after the last key and at the first that can never work: keygate_key_file_end
+ * tells the two apart.
+ */
+bool keygate_key_file_next(struct keygate_key_file *file, struct keygate_key *out);
+
+/**
+ * What was wrong in the lines that were read so far. It may be asked at any time.
+ *
+ * error: NULL, or an error whose size is set: it is told the line. It must not overlap the file.
+ *
+ * Returns KEYGATE_OK, or why keygate_key_file_next has stopped before the end.
+ */
+keygate_status keygate_key_file_end(struct keygate_key_file *file,
+                                    struct keygate_config_error *error);
 
 /**
  * Wipes a policy, keys and all, so that it denies everything afterwards. NULL is fine, and so is a
@@ -534,13 +739,30 @@ keygate_status keygate_policy_init(struct keygate_policy *policy,
  */
 void keygate_policy_wipe(struct keygate_policy *policy);
 
-/** How many headers the policy wants. 0 for a bad policy. */
-size_t keygate_policy_source_count(const struct keygate_policy *policy);
+/** How many keys the policy has. 0 for a bad policy. */
+size_t keygate_policy_key_count(const struct keygate_policy *policy);
+
+/** How many headers the policy wants to see. 0 for a bad policy. */
+size_t keygate_policy_wanted_count(const struct keygate_policy *policy);
 
 /**
- * The name of a header that the policy wants, in lower case and order of precedence. A host with a
- * header map may pass only these headers, every occurrence in the order received; the verdict is
- * the same.
+ * The name of a header that the policy wants to see, in lower case: the sources in order of
+ * precedence. A host with a header map may pass only these headers, every occurrence in the order
+ * received; the decision is the same but for the header's index.
+ *
+ * The text lies inside the policy and lives as long. {NULL, 0} for a bad policy or an index
+ * beyond the last.
+ */
+struct keygate_str keygate_policy_wanted_name(const struct keygate_policy *policy, size_t index);
+
+/**
+ * Whether the first wanted header that is present settles the decision, so that a host need not
+ * look for the others. False for a bad policy.
+ */
+bool keygate_policy_first_decides(const struct keygate_policy *policy);
+
+/**
+ * The name of the source that decided, in lower case: keygate_decision.source is its index.
  *
  * The text lies inside the policy and lives as long. {NULL, 0} for a bad policy or an index
  * beyond the last.
@@ -628,9 +850,9 @@ keygate_verdict keygate_evaluation_finish(struct keygate_evaluation *evaluation,
                                           struct keygate_decision *out);
 
 /**
- * Says in English why a request is decided as it is, for the operator and never for the client:
- * what it finds out about a wrong key shows in the text and in the time it takes. It holds header
- * names and lengths, and no byte of a key or of a credential.
+ * Says why a request is decided as it is, for the operator and never for the client: what it finds
+ * out about a wrong key shows in the text and in the time it takes. It holds header names and
+ * lengths, and no byte of a key or of a credential.
  *
  * buffer: size bytes of the caller's; NULL is fine with size 0. As much as fits is written, always
  * with a NUL at its end where size is not 0. NULL, or a size above PTRDIFF_MAX, counts as size 0.
@@ -638,15 +860,16 @@ keygate_verdict keygate_evaluation_finish(struct keygate_evaluation *evaluation,
  *
  * Returns the length of the whole text in bytes without the NUL, like snprintf: what is below
  * size was written whole. Lines end in '\n' but for the last. For a bad argument the text is that
- * of KEYGATE_REASON_INVALID_CALL.
+ * of KEYGATE_REASON_INVALID_CALL and names the argument.
  */
 size_t keygate_explain(const struct keygate_policy *policy,
                        const struct keygate_request *request,
+                       keygate_language language,
                        char *buffer,
                        size_t size);
 
 /**
- * The same as codes: bit i is row i of the table of findings, and keygate_finding_text gives its
+ * The same as codes: bit i is row i of the table of findings, and keygate_finding_name gives its
  * name. 0 for a bad argument. For the operator, never for the client.
  */
 uint32_t keygate_findings(const struct keygate_policy *policy,
@@ -656,7 +879,13 @@ uint32_t keygate_findings(const struct keygate_policy *policy,
  * The name of a finding, "bearer_no_space" for example. Static; "unknown" unless exactly one known
  * bit is set.
  */
-const char *keygate_finding_text(uint32_t one_bit);
+const char *keygate_finding_name(uint32_t one_bit);
+
+/**
+ * What a finding means, in one sentence. Static; "unknown finding" unless exactly one known bit is
+ * set.
+ */
+const char *keygate_finding_text(uint32_t one_bit, keygate_language language);
 
 /**
  * Makes a fresh key: "sk-" and 32 lower-case hexadecimal digits.
@@ -670,7 +899,7 @@ const char *keygate_finding_text(uint32_t one_bit);
 size_t keygate_generate_key(const uint8_t *random, char *buffer, size_t size);
 
 /** One sentence for the operator's log. Static; "unknown reason" for any other number. */
-const char *keygate_reason_text(keygate_reason reason);
+const char *keygate_reason_text(keygate_reason reason, keygate_language language);
 
 /** The name of a reason, "key_mismatch" for example. Static; "unknown" for any other number. */
 const char *keygate_reason_name(keygate_reason reason);
@@ -678,14 +907,30 @@ const char *keygate_reason_name(keygate_reason reason);
 /** The name of a mode, "all_except_health" for example. Static; "unknown" for any other number. */
 const char *keygate_mode_name(keygate_mode mode);
 
-/** What a status means, in words. Static; "unknown status" for any other number. */
-const char *keygate_status_text(keygate_status status);
+/** The name of a status, "key_too_long" for example. Static; "unknown" for any other number. */
+const char *keygate_status_name(keygate_status status);
+
+/**
+ * What a status means, in words. Static; "unknown status" for any other number.
+ * keygate_config_error_text says more.
+ */
+const char *keygate_status_text(keygate_status status, keygate_language language);
 
 /** The body to answer a denied request with, of type application/json. Static; never NULL. */
 const char *keygate_denial_body(const struct keygate_decision *decision);
 
-/** The value of the WWW-Authenticate header to answer a denied request with. Static; never NULL. */
-const char *keygate_denial_challenge(const struct keygate_decision *decision);
+/**
+ * The headers to answer a denied request with, and status 401: ask for index 0, 1, 2 and so on
+ * until it returns false.
+ *
+ * policy: that which decided; a bad one is as good as any here.
+ * out: set to a header, whose texts are static or lie in the policy; to two empty strings after the
+ * last.
+ */
+bool keygate_denial_header(const struct keygate_policy *_policy,
+                           const struct keygate_decision *decision,
+                           size_t index,
+                           struct keygate_header *out);
 
 #ifdef __cplusplus
 }  // extern "C"

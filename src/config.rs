@@ -1,121 +1,17 @@
 //! What a person writes.
 
-use core::ffi::CStr;
+mod error;
+mod file;
+mod keys;
+
 use core::fmt;
-use core::str::FromStr;
 
-use crate::decision::plain;
-use crate::{
-    MAX_EXEMPT, MAX_EXEMPT_LEN, MAX_KEY_LEN, MAX_KEYS, MAX_LABEL_LEN, MAX_SOURCE_NAME_LEN,
-    MAX_SOURCES,
-};
+pub use error::{ByteClass, ConfigError, ConfigErrorKind, ConfigField};
+pub(crate) use file::{Form, read};
+pub use keys::KeyFile;
 
-/// How requests are guarded, as configured. There is no default: the operator must choose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(i32)]
-pub enum AuthMode {
-    /// Every request but a preflight needs a key, the exempt paths included.
-    Strict = 0,
-    /// No request needs a key.
-    Off = 1,
-    /// Every request needs a key but a preflight and GET or HEAD of an exempt path.
-    AllExceptHealth = 2,
-    /// `all_except_health` where `allow_lan_access` is true, `off` where it is false.
-    Auto = 3,
-}
-
-impl AuthMode {
-    const ALL: [Self; 4] = [Self::Off, Self::Strict, Self::AllExceptHealth, Self::Auto];
-
-    /// The name with a NUL at its end, for the C interface.
-    pub(crate) const fn c_name(self) -> &'static CStr {
-        match self {
-            Self::Strict => c"strict",
-            Self::Off => c"off",
-            Self::AllExceptHealth => c"all_except_health",
-            Self::Auto => c"auto",
-        }
-    }
-
-    /// The name in a configuration: `off`, `strict`, `all_except_health` or `auto`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        plain(self.c_name())
-    }
-
-    pub(crate) fn from_bytes(name: &[u8]) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|mode| mode.name().as_bytes() == name)
-    }
-
-    /// What the mode comes to.
-    #[must_use]
-    pub const fn effective(self, allow_lan_access: bool) -> EffectiveMode {
-        match (self, allow_lan_access) {
-            (Self::Strict, _) => EffectiveMode::Strict,
-            (Self::Off, _) | (Self::Auto, false) => EffectiveMode::Off,
-            (Self::AllExceptHealth, _) | (Self::Auto, true) => EffectiveMode::AllExceptHealth,
-        }
-    }
-}
-
-impl fmt::Display for AuthMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for AuthMode {
-    type Err = UnknownAuthMode;
-
-    /// Takes the exact name, in lower case.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::from_bytes(text.as_bytes()).ok_or(UnknownAuthMode)
-    }
-}
-
-/// The text names no [`AuthMode`]. It is not repeated here: it may have been a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnknownAuthMode;
-
-impl fmt::Display for UnknownAuthMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("auth_mode: must be off, strict, all_except_health or auto")
-    }
-}
-
-impl core::error::Error for UnknownAuthMode {}
-
-/// What an [`AuthMode`] comes to once `auto` is resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(i32)]
-pub enum EffectiveMode {
-    /// Every request but a preflight needs a key.
-    Strict = 0,
-    /// No request needs a key.
-    Off = 1,
-    /// Every request needs a key but a preflight and GET or HEAD of an exempt path.
-    AllExceptHealth = 2,
-}
-
-impl EffectiveMode {
-    /// The name: `off`, `strict` or `all_except_health`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Strict => AuthMode::Strict.name(),
-            Self::Off => AuthMode::Off.name(),
-            Self::AllExceptHealth => AuthMode::AllExceptHealth.name(),
-        }
-    }
-}
-
-impl fmt::Display for EffectiveMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use crate::limits::{MAX_EXEMPT_LEN, MAX_KEY_LEN, MAX_LABEL_LEN, MAX_SOURCE_NAME_LEN};
+use crate::mode::AuthMode;
 
 /// A key that clients may present: 1 to 256 bytes of SP, HTAB and 0x21 to 0x7E, neither starting
 /// nor ending with SP or HTAB, and no variable that was not expanded (`$NAME`, `${...}`, `{{...}}`,
@@ -233,7 +129,7 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// What `auto` comes to; other modes take no notice of it.
+    /// What `auto` resolves to; other modes ignore it.
     #[must_use]
     pub const fn allow_lan_access(self, allow_lan_access: bool) -> Self {
         Self {
@@ -296,176 +192,84 @@ impl fmt::Debug for Config<'_> {
     }
 }
 
-/// What is wrong with a configuration. The numbers are the status codes of the C interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[repr(i32)]
-pub enum ConfigErrorKind {
-    /// `api_key` and `keys` are both given.
-    ApiKeyAndKeys = -16,
-    /// More than 8 keys.
-    TooManyKeys = -17,
-    /// A key in `keys` is empty.
-    KeyEmpty = -18,
-    /// A key is longer than 256 bytes.
-    KeyTooLong = -19,
-    /// A key holds a byte that no header value can carry.
-    KeyByte = -20,
-    /// A key starts or ends with a space or a tab, which a header value would lose.
-    KeyEdge = -21,
-    /// A label is longer than 32 bytes.
-    LabelTooLong = -22,
-    /// More than 8 sources.
-    TooManySources = -23,
-    /// A source's name is longer than 32 bytes.
-    SourceTooLong = -24,
-    /// A source's name is empty or not an HTTP token.
-    SourceNotToken = -25,
-    /// A source's name stands twice.
-    SourceTwice = -26,
-    /// More than 8 exempt paths.
-    TooManyExempt = -27,
-    /// An exempt path is longer than 64 bytes.
-    ExemptTooLong = -28,
-    /// An exempt path does not start with `/`.
-    ExemptNoSlash = -29,
-    /// An exempt path holds `?` or `#`.
-    ExemptNotPath = -30,
-    /// A key is a variable that nothing has expanded.
-    KeyVariable = -31,
-    /// A label holds a byte outside 0x21 to 0x7E.
-    LabelByte = -32,
-    /// An exempt path holds a byte outside 0x21 to 0x7E.
-    ExemptByte = -33,
+/// Where the parts of a configuration go, each checked already.
+pub(crate) trait Draft {
+    /// `false`: there is no room for another one.
+    fn key(&mut self, key: &Key<'_>) -> bool;
+    fn source(&mut self, source: &Source<'_>) -> bool;
+    fn exempt(&mut self, exempt: &Exempt<'_>) -> bool;
+    fn mode(&mut self, auth_mode: AuthMode, allow_lan_access: bool);
+    fn has_source(&self, name: &[u8]) -> bool;
 }
 
-impl ConfigErrorKind {
-    /// Every kind, in order of its number from -16 down.
-    #[cfg(feature = "capi")]
-    pub(crate) const ALL: [Self; 18] = [
-        Self::ApiKeyAndKeys,
-        Self::TooManyKeys,
-        Self::KeyEmpty,
-        Self::KeyTooLong,
-        Self::KeyByte,
-        Self::KeyEdge,
-        Self::LabelTooLong,
-        Self::TooManySources,
-        Self::SourceTooLong,
-        Self::SourceNotToken,
-        Self::SourceTwice,
-        Self::TooManyExempt,
-        Self::ExemptTooLong,
-        Self::ExemptNoSlash,
-        Self::ExemptNotPath,
-        Self::KeyVariable,
-        Self::LabelByte,
-        Self::ExemptByte,
-    ];
+/// Checks what a person wrote, field by field, and puts it into a draft.
+pub(crate) struct Filler<'d, D> {
+    pub(crate) draft: &'d mut D,
+}
 
-    /// The pinned number.
-    #[must_use]
-    pub const fn code(self) -> i32 {
-        self as i32
+impl<D: Draft> Filler<'_, D> {
+    pub(crate) fn key(
+        &mut self,
+        key: &Key<'_>,
+        field: ConfigField,
+        index: Option<usize>,
+    ) -> Result<(), ConfigError> {
+        let error = |kind, field| ConfigError::new(kind, field).at(index);
+        check_secret(key.secret).map_err(|kind| ConfigError {
+            byte_class: ByteClass::of(key.secret).filter(|_| kind == ConfigErrorKind::KeyByte),
+            ..error(kind, field)
+        })?;
+        check_label(key.label).map_err(|kind| error(kind, ConfigField::Label))?;
+        let too_many = ConfigError::new(ConfigErrorKind::TooManyKeys, ConfigField::Keys);
+        self.draft.key(key).then_some(()).ok_or(too_many)
     }
 
-    /// The list that the field stands in, and the field's name there.
-    const fn field(self) -> (&'static str, &'static str) {
-        match self {
-            Self::ApiKeyAndKeys => ("api_key", ""),
-            Self::TooManyKeys => ("keys", ""),
-            Self::KeyEmpty
-            | Self::KeyTooLong
-            | Self::KeyByte
-            | Self::KeyEdge
-            | Self::KeyVariable => ("keys", ".key"),
-            Self::LabelTooLong | Self::LabelByte => ("keys", ".label"),
-            Self::TooManySources => ("sources", ""),
-            Self::SourceTooLong | Self::SourceNotToken | Self::SourceTwice => ("sources", ".name"),
-            Self::TooManyExempt
-            | Self::ExemptTooLong
-            | Self::ExemptNoSlash
-            | Self::ExemptNotPath
-            | Self::ExemptByte => ("exempt", ""),
+    pub(crate) fn source(&mut self, source: &Source<'_>, index: usize) -> Result<(), ConfigError> {
+        let error = |kind| ConfigError::new(kind, ConfigField::SourceName).at(Some(index));
+        check_source(source.name).map_err(error)?;
+        check(
+            !self.draft.has_source(source.name),
+            ConfigErrorKind::SourceTwice,
+        )
+        .map_err(error)?;
+        let too_many = ConfigError::new(ConfigErrorKind::TooManySources, ConfigField::Sources);
+        self.draft.source(source).then_some(()).ok_or(too_many)
+    }
+
+    pub(crate) fn exempt(&mut self, exempt: &Exempt<'_>, index: usize) -> Result<(), ConfigError> {
+        check_exempt(exempt.path)
+            .map_err(|kind| ConfigError::new(kind, ConfigField::Exempt).at(Some(index)))?;
+        let too_many = ConfigError::new(ConfigErrorKind::TooManyExempt, ConfigField::Exempt);
+        self.draft.exempt(exempt).then_some(()).ok_or(too_many)
+    }
+
+    pub(crate) fn default_sources(&mut self) -> Result<(), ConfigError> {
+        for (index, source) in DEFAULT_SOURCES.iter().enumerate() {
+            self.source(source, index)?;
         }
+        Ok(())
     }
 
-    /// The text with a NUL at its end, for the C interface.
-    pub(crate) const fn c_text(self) -> &'static CStr {
-        match self {
-            Self::ApiKeyAndKeys => c"api_key and keys are both given; give one of the two",
-            Self::TooManyKeys => c"there are more than 8 keys",
-            Self::KeyEmpty => c"a key is empty; a key has 1 to 256 bytes",
-            Self::KeyTooLong => c"a key is longer than 256 bytes",
-            Self::KeyByte => {
-                c"a key holds a byte that no header value can carry; allowed are space, tab and 0x21 to 0x7E"
-            }
-            Self::KeyEdge => {
-                c"a key starts or ends with a space or a tab, which a header value would lose"
-            }
-            Self::LabelTooLong => c"a key's label is longer than 32 bytes",
-            Self::TooManySources => c"there are more than 8 sources",
-            Self::SourceTooLong => c"a source's name is longer than 32 bytes",
-            Self::SourceNotToken => c"a source's name is not an HTTP header name",
-            Self::SourceTwice => {
-                c"a source's name stands twice; header names compare without regard to case"
-            }
-            Self::TooManyExempt => c"there are more than 8 exempt paths",
-            Self::ExemptTooLong => c"an exempt path is longer than 64 bytes",
-            Self::ExemptNoSlash => c"an exempt path does not start with /",
-            Self::ExemptNotPath => c"an exempt path holds ? or #, which end a path",
-            Self::KeyVariable => {
-                c"a key is a variable that was not expanded: whoever sends that text would pass"
-            }
-            Self::LabelByte => {
-                c"a key's label holds a byte that no log or header value should; allowed are 0x21 to 0x7E"
-            }
-            Self::ExemptByte => {
-                c"an exempt path holds a byte that no request target has; allowed are 0x21 to 0x7E"
-            }
-        }
-    }
-
-    /// What is wrong, in words.
-    #[must_use]
-    pub const fn text(self) -> &'static str {
-        plain(self.c_text())
+    pub(crate) fn default_exempt(&mut self) -> Result<(), ConfigError> {
+        self.exempt(&DEFAULT_EXEMPT, 0)
     }
 }
 
-/// A configuration that can never work: which field, and why. It holds no byte of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ConfigError {
-    pub(crate) kind: ConfigErrorKind,
-    pub(crate) index: Option<usize>,
-}
-
-impl ConfigError {
-    /// What is wrong.
-    #[must_use]
-    pub const fn kind(self) -> ConfigErrorKind {
-        self.kind
-    }
-
-    /// Which entry of the list it is about. `None` for the list itself and for `api_key`.
-    #[must_use]
-    pub const fn index(self) -> Option<usize> {
-        self.index
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (list, field) = self.kind.field();
-        match self.index {
-            Some(index) => write!(f, "{list}[{index}]{field}: {}", self.kind.text()),
-            None if field.is_empty() => write!(f, "{list}: {}", self.kind.text()),
-            None => write!(f, "api_key: {}", self.kind.text()),
-        }
-    }
-}
-
-impl core::error::Error for ConfigError {}
+const DEFAULT_SOURCES: [Source<'static>; 3] = [
+    Source {
+        name: b"authorization",
+        bearer: true,
+    },
+    Source {
+        name: b"x-api-key",
+        bearer: false,
+    },
+    Source {
+        name: b"x-goog-api-key",
+        bearer: false,
+    },
+];
+const DEFAULT_EXEMPT: Exempt<'static> = Exempt { path: b"/healthz" };
 
 const fn check(sound: bool, kind: ConfigErrorKind) -> Result<(), ConfigErrorKind> {
     if sound { Ok(()) } else { Err(kind) }
@@ -506,14 +310,10 @@ const fn is_visible(byte: u8) -> bool {
     matches!(byte, 0x21..=0x7e)
 }
 
-fn check_key(key: &Key<'_>) -> Result<(), ConfigErrorKind> {
-    check_secret(key.secret)?;
+fn check_label(label: &[u8]) -> Result<(), ConfigErrorKind> {
+    check(label.len() <= MAX_LABEL_LEN, ConfigErrorKind::LabelTooLong)?;
     check(
-        key.label.len() <= MAX_LABEL_LEN,
-        ConfigErrorKind::LabelTooLong,
-    )?;
-    check(
-        key.label.iter().copied().all(is_visible),
+        label.iter().copied().all(is_visible),
         ConfigErrorKind::LabelByte,
     )
 }
@@ -565,45 +365,36 @@ const fn is_token_byte(byte: u8) -> bool {
 }
 
 impl Config<'_> {
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let all = |kind: ConfigErrorKind| ConfigError { kind, index: None };
-        let at = |index| {
-            move |kind: ConfigErrorKind| ConfigError {
-                kind,
-                index: Some(index),
-            }
-        };
-        check(
-            self.api_key.is_none() || self.keys.is_none(),
-            ConfigErrorKind::ApiKeyAndKeys,
-        )
-        .map_err(all)?;
+    pub(crate) fn fill(&self, draft: &mut impl Draft) -> Result<(), ConfigError> {
+        let mut to = Filler { draft };
+        if self.api_key.is_some() && self.keys.is_some() {
+            return Err(ConfigError::new(
+                ConfigErrorKind::ApiKeyAndKeys,
+                ConfigField::ApiKey,
+            ));
+        }
+        to.draft.mode(self.auth_mode, self.allow_lan_access);
         if let Some(secret) = self.api_key.filter(|secret| !secret.is_empty()) {
-            check_secret(secret).map_err(all)?;
+            to.key(&Key::new(secret), ConfigField::ApiKey, None)?;
         }
-        let keys = self.keys.unwrap_or(&[]);
-        check(keys.len() <= MAX_KEYS, ConfigErrorKind::TooManyKeys).map_err(all)?;
-        for (index, key) in keys.iter().enumerate() {
-            check_key(key).map_err(at(index))?;
+        for (index, key) in self.keys.unwrap_or(&[]).iter().enumerate() {
+            to.key(key, ConfigField::Key, Some(index))?;
         }
-        let sources = self.sources.unwrap_or(&[]);
-        check(
-            sources.len() <= MAX_SOURCES,
-            ConfigErrorKind::TooManySources,
-        )
-        .map_err(all)?;
-        for (index, source) in sources.iter().enumerate() {
-            check_source(source.name).map_err(at(index))?;
-            let twice = sources
-                .iter()
-                .take(index)
-                .any(|earlier| earlier.name.eq_ignore_ascii_case(source.name));
-            check(!twice, ConfigErrorKind::SourceTwice).map_err(at(index))?;
+        match self.sources {
+            None => to.default_sources()?,
+            Some(sources) => {
+                for (index, source) in sources.iter().enumerate() {
+                    to.source(source, index)?;
+                }
+            }
         }
-        let exempt = self.exempt.unwrap_or(&[]);
-        check(exempt.len() <= MAX_EXEMPT, ConfigErrorKind::TooManyExempt).map_err(all)?;
-        for (index, exempt) in exempt.iter().enumerate() {
-            check_exempt(exempt.path).map_err(at(index))?;
+        match self.exempt {
+            None => to.default_exempt()?,
+            Some(paths) => {
+                for (index, exempt) in paths.iter().enumerate() {
+                    to.exempt(exempt, index)?;
+                }
+            }
         }
         Ok(())
     }

@@ -3,7 +3,8 @@
 use core::ffi::CStr;
 use core::fmt;
 
-use crate::EffectiveMode;
+use crate::mode::EffectiveMode;
+use crate::text::{Language, Text, plain, text};
 
 /// Allow or deny.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,127 +27,99 @@ impl Verdict {
     }
 }
 
-/// Which rule decided. The numbers are pinned: they are part of the C interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[repr(i32)]
-pub enum Reason {
+/// A row a reason: the pinned number, its name, the number of the rule, what a denied request is
+/// answered with, and the sentence for the operator in both languages.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $reason:ident = $code:literal, $name:literal, $rule:expr, $denial:expr, $en:literal, $zh:literal;)*) => {
+        /// Which rule decided. The numbers are pinned: they are part of the C interface.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        #[repr(i32)]
+        pub enum Reason {
+            $($(#[$doc])* $reason = $code,)*
+        }
+
+        impl Reason {
+            /// Every reason, in order of its number.
+            pub const ALL: [Self; [$($code),*].len()] = [$(Self::$reason,)*];
+
+            pub(crate) const fn c_name(self) -> &'static CStr {
+                match self {
+                    $(Self::$reason => $name,)*
+                }
+            }
+
+            pub(crate) const fn texts(self) -> Text {
+                match self {
+                    $(Self::$reason => text($en, $zh),)*
+                }
+            }
+
+            /// The number of the rule in the [crate's documentation](crate).
+            #[must_use]
+            pub const fn rule(self) -> Option<u8> {
+                match self {
+                    $(Self::$reason => $rule,)*
+                }
+            }
+
+            /// What to answer the client. `None` where the reason allows.
+            #[must_use]
+            pub const fn denial(self) -> Option<Denial> {
+                match self {
+                    $(Self::$reason => $denial,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
     /// Allow: the effective mode is `off`.
-    AuthOff = 1,
+    AuthOff = 1, c"auth_off", Some(2), None,
+        c"The effective mode is off; no request needs a key",
+        c"实际生效模式为 off,任何请求都不需要 key";
     /// Allow: the method is `OPTIONS`. The request carries no proof of anything, and a host that
     /// forwards it can tell.
-    Preflight = 2,
+    Preflight = 2, c"preflight", Some(1), None,
+        c"OPTIONS (a CORS preflight) needs no key",
+        c"OPTIONS(CORS 预检)不需要 key";
     /// Allow: GET or HEAD of an exempt path.
-    Health = 3,
+    Health = 3, c"health", Some(3), None,
+        c"An exempt path needs no key for GET or HEAD",
+        c"放行路径的 GET 和 HEAD 不需要 key";
     /// Allow: the credential equals a key.
-    KeyMatched = 4,
-    /// Deny: there is no key to compare with.
-    NoKeyConfigured = 16,
+    KeyMatched = 4, c"key_matched", Some(7), None,
+        c"The credential equals a configured key",
+        c"凭据与已配置的 key 相同";
+    /// Deny: there is no key to compare with. Operators search their logs for this very line, so it
+    /// is the same in every language.
+    NoKeyConfigured = 16, c"no_key_configured", Some(4), Some(Denial::CLOSED),
+        c"Proxy auth is enabled but api_key is empty; denying request",
+        c"Proxy auth is enabled but api_key is empty; denying request";
     /// Deny: no header of any source is present.
-    CredentialMissing = 17,
+    CredentialMissing = 17, c"credential_missing", Some(5), Some(Denial::MISSING),
+        c"No header that a key is read from is present",
+        c"请求中没有任何用来读取 key 的请求头";
     /// Deny: the deciding value is empty or holds a byte that no key has.
-    CredentialUnusable = 18,
+    CredentialUnusable = 18, c"credential_unusable", Some(6), Some(Denial::INVALID),
+        c"The deciding header's value is empty or holds a byte that no key can have",
+        c"起决定作用的请求头,其值为空或含有 key 中不可能出现的字节";
     /// Deny: the credential equals no key.
-    KeyMismatch = 19,
+    KeyMismatch = 19, c"key_mismatch", Some(8), Some(Denial::INVALID),
+        c"The deciding header's value equals no configured key",
+        c"起决定作用的请求头,其值与任何已配置的 key 都不相同";
     /// Deny: a call through the C interface had a bad argument. Nothing else yields it.
-    InvalidCall = 32,
-}
-
-/// A reason's row in the table. The texts end in NUL for the C interface.
-struct Row {
-    name: &'static CStr,
-    text: &'static CStr,
-    /// The number of the rule in the crate's documentation.
-    rule: Option<u8>,
-}
-
-const fn row(rule: Option<u8>, name: &'static CStr, text: &'static CStr) -> Row {
-    Row { name, text, rule }
-}
-
-pub(crate) const fn plain(text: &'static CStr) -> &'static str {
-    match text.to_str() {
-        Ok(text) => text,
-        Err(_) => "",
-    }
+    InvalidCall = 32, c"invalid_call", None, Some(Denial::CLOSED),
+        c"The gate was called with an invalid argument; denying request",
+        c"调用网关时参数无效,拒绝请求";
 }
 
 impl Reason {
-    /// Every reason, in order of its number.
-    pub const ALL: [Self; 9] = [
-        Self::AuthOff,
-        Self::Preflight,
-        Self::Health,
-        Self::KeyMatched,
-        Self::NoKeyConfigured,
-        Self::CredentialMissing,
-        Self::CredentialUnusable,
-        Self::KeyMismatch,
-        Self::InvalidCall,
-    ];
-
-    const fn row(self) -> Row {
-        match self {
-            Self::AuthOff => row(
-                Some(2),
-                c"auth_off",
-                c"The effective mode is off; no request needs a key",
-            ),
-            Self::Preflight => row(
-                Some(1),
-                c"preflight",
-                c"OPTIONS (a CORS preflight) needs no key",
-            ),
-            Self::Health => row(
-                Some(3),
-                c"health",
-                c"An exempt path needs no key for GET or HEAD",
-            ),
-            Self::KeyMatched => row(
-                Some(7),
-                c"key_matched",
-                c"The credential equals a configured key",
-            ),
-            Self::NoKeyConfigured => row(
-                Some(4),
-                c"no_key_configured",
-                c"Proxy auth is enabled but api_key is empty; denying request",
-            ),
-            Self::CredentialMissing => row(
-                Some(5),
-                c"credential_missing",
-                c"No header that a key is read from is present",
-            ),
-            Self::CredentialUnusable => row(
-                Some(6),
-                c"credential_unusable",
-                c"The deciding header's value is empty or holds a byte that no key can have",
-            ),
-            Self::KeyMismatch => row(
-                Some(8),
-                c"key_mismatch",
-                c"The deciding header's value equals no configured key",
-            ),
-            Self::InvalidCall => row(
-                None,
-                c"invalid_call",
-                c"The gate was called with an invalid argument; denying request",
-            ),
-        }
-    }
-
     /// The pinned number.
     #[must_use]
     pub const fn code(self) -> i32 {
         self as i32
-    }
-
-    pub(crate) const fn c_name(self) -> &'static CStr {
-        self.row().name
-    }
-
-    pub(crate) const fn c_text(self) -> &'static CStr {
-        self.row().text
     }
 
     /// The name for logs and programs, `key_mismatch` for example.
@@ -157,45 +130,23 @@ impl Reason {
 
     /// One sentence for the operator's log.
     #[must_use]
-    pub const fn text(self) -> &'static str {
-        plain(self.c_text())
+    pub const fn text(self, language: Language) -> &'static str {
+        self.texts().get(language)
     }
 
-    /// The number of the rule in the [crate's documentation](crate).
-    #[must_use]
-    pub const fn rule(self) -> Option<u8> {
-        self.row().rule
-    }
-
-    /// Allow for [`AuthOff`](Self::AuthOff), [`Preflight`](Self::Preflight),
-    /// [`Health`](Self::Health) and [`KeyMatched`](Self::KeyMatched), deny for all others.
+    /// Deny where there is a [`denial`](Self::denial), allow where there is none.
     #[must_use]
     pub const fn verdict(self) -> Verdict {
-        match self {
-            Self::AuthOff | Self::Preflight | Self::Health | Self::KeyMatched => Verdict::Allow,
-            Self::NoKeyConfigured
-            | Self::CredentialMissing
-            | Self::CredentialUnusable
-            | Self::KeyMismatch
-            | Self::InvalidCall => Verdict::Deny,
-        }
-    }
-
-    /// What to answer the client. `None` where the reason allows.
-    #[must_use]
-    pub const fn denial(self) -> Option<Denial> {
-        match self {
-            Self::AuthOff | Self::Preflight | Self::Health | Self::KeyMatched => None,
-            Self::CredentialMissing => Some(Denial::MISSING),
-            Self::CredentialUnusable | Self::KeyMismatch => Some(Denial::INVALID),
-            Self::NoKeyConfigured | Self::InvalidCall => Some(Denial::CLOSED),
+        match self.denial() {
+            None => Verdict::Allow,
+            Some(_) => Verdict::Deny,
         }
     }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
+        f.write_str(self.text(Language::En))
     }
 }
 
@@ -233,6 +184,16 @@ impl Denial {
     #[must_use]
     pub const fn challenge(&self) -> &'static str {
         plain(self.challenge)
+    }
+
+    /// The header fields of the answer, by index: name and value.
+    #[must_use]
+    pub const fn header(&self, index: usize) -> Option<(&'static str, &'static str)> {
+        match index {
+            0 => Some(("WWW-Authenticate", self.challenge())),
+            1 => Some(("Content-Type", Self::CONTENT_TYPE)),
+            _ => None,
+        }
     }
 
     /// The body, in JSON.

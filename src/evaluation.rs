@@ -1,10 +1,38 @@
 //! The state machine: every decision is made here.
 
-use crate::EffectiveMode;
 use crate::credential::Credential;
 use crate::decision::{Deciding, Decision, Reason};
 use crate::header::Header;
+use crate::mode::EffectiveMode;
 use crate::policy::{Policy, length_bit};
+
+impl Policy {
+    /// Decides about a request from its method, its request target as received, and its header
+    /// fields in the order received.
+    ///
+    /// It is [`evaluate`](Self::evaluate), a push of each header and a finish.
+    #[inline]
+    pub fn decide<I>(
+        &self,
+        method: impl AsRef<[u8]>,
+        target: impl AsRef<[u8]>,
+        headers: I,
+    ) -> Decision
+    where
+        I: IntoIterator,
+        I::Item: Header,
+    {
+        let mut evaluation = self.evaluate(method, target);
+        evaluation.push_all(headers);
+        evaluation.finish()
+    }
+
+    /// Begins a decision that is fed one header at a time.
+    #[inline]
+    pub fn evaluate(&self, method: impl AsRef<[u8]>, target: impl AsRef<[u8]>) -> Evaluation<'_> {
+        Evaluation::begin(self, method.as_ref(), target.as_ref())
+    }
+}
 
 /// A decision under way: fed one header at a time, each judged at once and not kept.
 ///

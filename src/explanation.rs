@@ -2,10 +2,11 @@
 
 mod finding;
 mod path;
+mod template;
 mod text;
 
-pub use finding::{Finding, Findings};
-pub use text::{Language, Section, Sink};
+pub use finding::{Finding, Findings, Section};
+pub use text::Sink;
 
 use heapless::Vec;
 
@@ -13,9 +14,10 @@ use crate::credential::{BEARER, Credential, is_blank, trim};
 use crate::decision::{Deciding, Decision, Reason};
 use crate::evaluation::is_health;
 use crate::header::Header;
-use crate::name::spells;
+use crate::limits::MAX_KEY_LEN;
+use crate::mode::{AuthMode, EffectiveMode};
+use crate::policy::name::spells;
 use crate::policy::{Policy, path_of};
-use crate::{EffectiveMode, MAX_KEY_LEN};
 
 /// How many bytes a credential and a key must share before one counts as a part of the other.
 const TRUNCATED_MIN: usize = 8;
@@ -60,6 +62,23 @@ const PLACEHOLDERS: [&[u8]; 5] = [
     b"changeme",
     b"change_me",
 ];
+
+impl Policy {
+    /// Says why a request is decided as it is. For the operator, never for the client: what it
+    /// finds out about a wrong key shows in its text and in the time it takes.
+    pub fn explain<I>(
+        &self,
+        method: impl AsRef<[u8]>,
+        target: impl AsRef<[u8]>,
+        headers: I,
+    ) -> Explanation<'_>
+    where
+        I: IntoIterator + Clone,
+        I::Item: Header,
+    {
+        Explanation::new(self, method.as_ref(), target.as_ref(), headers)
+    }
+}
 
 /// Why a request is decided as it is: the [`Decision`], what was found besides, and both in words
 /// by [`Display`](core::fmt::Display) or [`render`](Self::render).
@@ -128,10 +147,7 @@ impl<'p> Explanation<'p> {
             parameter: "",
             exempt: 0,
         };
-        new.note(
-            Finding::AutoResolved,
-            policy.auth_mode == crate::AuthMode::Auto,
-        );
+        new.note(Finding::AutoResolved, policy.auth_mode == AuthMode::Auto);
         match new.decision.reason {
             Reason::AuthOff | Reason::Preflight | Reason::Health | Reason::InvalidCall => {}
             Reason::NoKeyConfigured => new.note(Finding::NoKeyConfigured, true),

@@ -4,10 +4,12 @@
 
 #![allow(non_camel_case_types)] // the names are C's
 #![allow(clippy::missing_safety_doc)] // stated once, at the top of the header
-#![allow(clippy::doc_markdown)] // the comments are C's
+#![allow(clippy::doc_markdown, clippy::doc_link_with_quotes)] // the comments are C's
 #![allow(clippy::not_unsafe_ptr_arg_deref)]
 
-use core::ffi::c_char;
+mod memory;
+
+use core::ffi::{CStr, c_char};
 use core::fmt;
 use core::mem::{align_of, size_of};
 use core::ptr;
@@ -16,13 +18,21 @@ use core::slice;
 use heapless::Vec;
 use zeroize::Zeroize;
 
-use crate::config::{Config, ConfigErrorKind, Exempt, Key, Source};
-use crate::decision::{Denial, Reason, Verdict};
-use crate::header::Header;
-use crate::{
-    AuthMode, Decision, Evaluation, Explanation, Finding, Language, MAX_EXEMPT, MAX_KEYS,
-    MAX_SOURCES, Policy,
+use self::memory::{
+    Buffer, Checked, LEAST, Versioned, array, check, overlap, pass_quickly, read, read_other,
 };
+use crate::config::{
+    ByteClass, Config, ConfigError, ConfigErrorKind, ConfigField, Exempt, Form, Key, KeyFile,
+    Source,
+};
+use crate::decision::{Decision, Denial, Reason, Verdict};
+use crate::evaluation::Evaluation;
+use crate::explanation::{Explanation, Finding};
+use crate::header::Header;
+use crate::limits::{MAX_EXEMPT, MAX_KEYS, MAX_SOURCES};
+use crate::mode::{AuthMode, EffectiveMode};
+use crate::policy::Policy;
+use crate::text::{Language, Text, number, text};
 
 /// The number of this interface. It changes when a program compiled against an older header would
 /// no longer work.
@@ -36,6 +46,13 @@ pub type keygate_mode = i32;
 pub type keygate_verdict = i32;
 /// Which rule decided: a KEYGATE_REASON_ number.
 pub type keygate_reason = i32;
+/// What texts for the operator are written in: a KEYGATE_LANGUAGE_ number. Any other is English.
+pub type keygate_language = i32;
+
+/// English.
+pub const KEYGATE_LANGUAGE_EN: i32 = 0;
+/// Simplified Chinese.
+pub const KEYGATE_LANGUAGE_ZH: i32 = 1;
 
 /// Done.
 pub const KEYGATE_OK: i32 = 0;
@@ -52,8 +69,10 @@ pub const KEYGATE_ERR_LENGTH: i32 = -4;
 pub const KEYGATE_ERR_MODE: i32 = -5;
 /// A flag is not known, or contradicts the rest.
 pub const KEYGATE_ERR_FLAGS: i32 = -6;
-/// The output overlaps the policy.
+/// An output overlaps the policy or an input.
 pub const KEYGATE_ERR_OVERLAP: i32 = -7;
+/// The object was never begun, or is zeroed.
+pub const KEYGATE_ERR_STATE: i32 = -8;
 /// api_key and keys are both given.
 pub const KEYGATE_ERR_API_KEY_AND_KEYS: i32 = -16;
 /// More than 8 keys.
@@ -74,7 +93,7 @@ pub const KEYGATE_ERR_TOO_MANY_SOURCES: i32 = -23;
 pub const KEYGATE_ERR_SOURCE_TOO_LONG: i32 = -24;
 /// A source's name is empty or not an HTTP token.
 pub const KEYGATE_ERR_SOURCE_NOT_TOKEN: i32 = -25;
-/// A source's name stands twice.
+/// A source's name is listed twice.
 pub const KEYGATE_ERR_SOURCE_TWICE: i32 = -26;
 /// More than 8 exempt paths.
 pub const KEYGATE_ERR_TOO_MANY_EXEMPT: i32 = -27;
@@ -90,6 +109,76 @@ pub const KEYGATE_ERR_KEY_VARIABLE: i32 = -31;
 pub const KEYGATE_ERR_LABEL_BYTE: i32 = -32;
 /// An exempt path holds a byte outside 0x21 to 0x7E.
 pub const KEYGATE_ERR_EXEMPT_BYTE: i32 = -33;
+/// JSON: an unknown field.
+pub const KEYGATE_ERR_FIELD_UNKNOWN: i32 = -35;
+/// JSON: a field whose name is almost one that is known.
+pub const KEYGATE_ERR_FIELD_MISSPELT: i32 = -36;
+/// JSON: a field that is given twice.
+pub const KEYGATE_ERR_FIELD_TWICE: i32 = -37;
+/// JSON: a field that must be there and is missing.
+pub const KEYGATE_ERR_FIELD_MISSING: i32 = -38;
+/// JSON: a value of the wrong type.
+pub const KEYGATE_ERR_FIELD_TYPE: i32 = -39;
+/// JSON: a field beside "proxy" that belongs into it.
+pub const KEYGATE_ERR_BESIDE_PROXY: i32 = -40;
+/// JSON: a string with a character beyond U+00FF.
+pub const KEYGATE_ERR_CHARACTER: i32 = -41;
+/// This is not JSON.
+pub const KEYGATE_ERR_JSON: i32 = -42;
+/// JSON that is nested more than 64 levels deep.
+pub const KEYGATE_ERR_TOO_DEEP: i32 = -43;
+/// JSON with something behind the object.
+pub const KEYGATE_ERR_TEXT_AFTER: i32 = -44;
+/// This is not UTF-8.
+pub const KEYGATE_ERR_ENCODING: i32 = -45;
+/// Keys are in the text and given beside it.
+pub const KEYGATE_ERR_KEYS_ELSEWHERE: i32 = -46;
+/// A key file: a label that is empty.
+pub const KEYGATE_ERR_LABEL_EMPTY: i32 = -47;
+
+/// keygate_config_error.field: no field, or the whole of the configuration.
+pub const KEYGATE_FIELD_CONFIG: i32 = 0;
+/// auth_mode
+pub const KEYGATE_FIELD_AUTH_MODE: i32 = 1;
+/// allow_lan_access
+pub const KEYGATE_FIELD_ALLOW_LAN_ACCESS: i32 = 2;
+/// api_key
+pub const KEYGATE_FIELD_API_KEY: i32 = 3;
+/// keys, or an entry of it
+pub const KEYGATE_FIELD_KEYS: i32 = 4;
+/// The key in an entry of keys
+pub const KEYGATE_FIELD_KEY: i32 = 5;
+/// The label in an entry of keys
+pub const KEYGATE_FIELD_LABEL: i32 = 6;
+/// sources, or an entry of it
+pub const KEYGATE_FIELD_SOURCES: i32 = 7;
+/// The name in an entry of sources
+pub const KEYGATE_FIELD_SOURCE_NAME: i32 = 8;
+/// bearer in an entry of sources
+pub const KEYGATE_FIELD_BEARER: i32 = 9;
+/// exempt, or an entry of it
+pub const KEYGATE_FIELD_EXEMPT: i32 = 10;
+/// proxy
+pub const KEYGATE_FIELD_PROXY: i32 = 11;
+
+/// keygate_config_error.byte_class: the error is not about a byte.
+pub const KEYGATE_BYTE_NONE: i32 = 0;
+/// Line feed.
+pub const KEYGATE_BYTE_LINE_FEED: i32 = 1;
+/// Carriage return.
+pub const KEYGATE_BYTE_CARRIAGE_RETURN: i32 = 2;
+/// NUL.
+pub const KEYGATE_BYTE_NUL: i32 = 3;
+/// No-break space (U+00A0).
+pub const KEYGATE_BYTE_NO_BREAK_SPACE: i32 = 4;
+/// Zero-width space (U+200B).
+pub const KEYGATE_BYTE_ZERO_WIDTH_SPACE: i32 = 5;
+/// Byte order mark (U+FEFF).
+pub const KEYGATE_BYTE_BYTE_ORDER_MARK: i32 = 6;
+/// Another byte of 0x80 to 0xFF.
+pub const KEYGATE_BYTE_NOT_ASCII: i32 = 7;
+/// Another byte below 0x20, or 0x7F.
+pub const KEYGATE_BYTE_CONTROL: i32 = 8;
 
 /// "strict": every request but OPTIONS needs a key, the exempt paths included. A zeroed mode is
 /// this one.
@@ -126,7 +215,7 @@ pub const KEYGATE_REASON_KEY_MISMATCH: i32 = 19;
 /// evaluation never begun or already finished.
 pub const KEYGATE_REASON_INVALID_CALL: i32 = 32;
 
-/// keygate_config.flags: what auto comes to; other modes take no notice of it.
+/// keygate_config.flags: what auto resolves to; other modes ignore it.
 pub const KEYGATE_ALLOW_LAN_ACCESS: u32 = 1;
 /// keygate_config.flags: no header is read. source_count must then be 0.
 pub const KEYGATE_NO_SOURCES: u32 = 2;
@@ -193,6 +282,7 @@ agree!(
     ConfigErrorKind::ALL,
     code,
     [
+        KEYGATE_ERR_MODE,
         KEYGATE_ERR_API_KEY_AND_KEYS,
         KEYGATE_ERR_TOO_MANY_KEYS,
         KEYGATE_ERR_KEY_EMPTY,
@@ -211,7 +301,76 @@ agree!(
         KEYGATE_ERR_KEY_VARIABLE,
         KEYGATE_ERR_LABEL_BYTE,
         KEYGATE_ERR_EXEMPT_BYTE,
+        KEYGATE_ERR_FIELD_UNKNOWN,
+        KEYGATE_ERR_FIELD_MISSPELT,
+        KEYGATE_ERR_FIELD_TWICE,
+        KEYGATE_ERR_FIELD_MISSING,
+        KEYGATE_ERR_FIELD_TYPE,
+        KEYGATE_ERR_BESIDE_PROXY,
+        KEYGATE_ERR_CHARACTER,
+        KEYGATE_ERR_JSON,
+        KEYGATE_ERR_TOO_DEEP,
+        KEYGATE_ERR_TEXT_AFTER,
+        KEYGATE_ERR_ENCODING,
+        KEYGATE_ERR_KEYS_ELSEWHERE,
+        KEYGATE_ERR_LABEL_EMPTY,
     ]
+);
+agree!(
+    ConfigField::ALL,
+    code,
+    [
+        KEYGATE_FIELD_CONFIG,
+        KEYGATE_FIELD_AUTH_MODE,
+        KEYGATE_FIELD_ALLOW_LAN_ACCESS,
+        KEYGATE_FIELD_API_KEY,
+        KEYGATE_FIELD_KEYS,
+        KEYGATE_FIELD_KEY,
+        KEYGATE_FIELD_LABEL,
+        KEYGATE_FIELD_SOURCES,
+        KEYGATE_FIELD_SOURCE_NAME,
+        KEYGATE_FIELD_BEARER,
+        KEYGATE_FIELD_EXEMPT,
+        KEYGATE_FIELD_PROXY,
+    ]
+);
+agree!(
+    ByteClass::ALL,
+    code,
+    [
+        KEYGATE_BYTE_LINE_FEED,
+        KEYGATE_BYTE_CARRIAGE_RETURN,
+        KEYGATE_BYTE_NUL,
+        KEYGATE_BYTE_NO_BREAK_SPACE,
+        KEYGATE_BYTE_ZERO_WIDTH_SPACE,
+        KEYGATE_BYTE_BYTE_ORDER_MARK,
+        KEYGATE_BYTE_NOT_ASCII,
+        KEYGATE_BYTE_CONTROL,
+    ]
+);
+agree!(
+    AuthMode::ALL,
+    code,
+    [
+        KEYGATE_MODE_STRICT,
+        KEYGATE_MODE_OFF,
+        KEYGATE_MODE_ALL_EXCEPT_HEALTH,
+        KEYGATE_MODE_AUTO,
+    ]
+);
+agree!(
+    EffectiveMode::ALL,
+    code,
+    [
+        KEYGATE_MODE_STRICT,
+        KEYGATE_MODE_OFF,
+        KEYGATE_MODE_ALL_EXCEPT_HEALTH,
+    ]
+);
+agree!(
+    Language::ALL,
+    code,
+    [KEYGATE_LANGUAGE_EN, KEYGATE_LANGUAGE_ZH]
 );
 agree!(
     Reason::ALL,
@@ -258,6 +417,8 @@ agree!(
 pub const KEYGATE_POLICY_WORDS: usize = 480;
 /// The size of a keygate_evaluation in words of 8 bytes.
 pub const KEYGATE_EVALUATION_WORDS: usize = 16;
+/// The size of a keygate_key_file in words of 8 bytes.
+pub const KEYGATE_KEY_FILE_WORDS: usize = 8;
 /// The size of the buffer that keygate_generate_key needs, in bytes with the NUL.
 pub const KEYGATE_GENERATED_KEY_SIZE: usize = 36;
 
@@ -390,6 +551,43 @@ pub struct keygate_evaluation {
     pub opaque: [u64; KEYGATE_EVALUATION_WORDS],
 }
 
+/// What is wrong with a configuration, and where. It holds no byte of what was configured.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct keygate_config_error {
+    /// The size of this struct in bytes, as the caller's header has it. Set by the caller; no more
+    /// than this is written.
+    pub size: usize,
+    /// KEYGATE_OK or a KEYGATE_ERR_ number.
+    pub status: keygate_status,
+    /// A KEYGATE_FIELD_ number.
+    pub field: i32,
+    /// A KEYGATE_BYTE_ number: with KEYGATE_ERR_KEY_BYTE, which byte it is.
+    pub byte_class: i32,
+    /// The entry of the list, from 0, or SIZE_MAX.
+    pub index: usize,
+    /// The line of the text, from 1, or 0 where there is none.
+    pub line: usize,
+    /// The column in that line, in characters from 1, or 0.
+    pub column: usize,
+}
+
+/// Storage for reading a key file. It refers to the caller's text. A zeroed one has no keys and is
+/// KEYGATE_ERR_STATE.
+#[repr(C)]
+pub struct keygate_key_file {
+    /// Not to be touched.
+    pub opaque: [u64; KEYGATE_KEY_FILE_WORDS],
+}
+
+/// What a keygate_key_file holds once it is begun.
+#[repr(C)]
+struct StoredKeyFile {
+    mark: u64,
+    status: keygate_status,
+    file: KeyFile<'static>,
+}
+
 /// What a keygate_policy holds once it is made.
 #[repr(C)]
 struct StoredPolicy {
@@ -407,112 +605,16 @@ struct StoredEvaluation {
 
 const POLICY_MARK: u64 = u64::from_le_bytes(*b"keygateP");
 const EVALUATION_MARK: u64 = u64::from_le_bytes(*b"keygateE");
+const KEY_FILE_MARK: u64 = u64::from_le_bytes(*b"keygateF");
 
 const _: () = {
     assert!(size_of::<StoredPolicy>() <= size_of::<keygate_policy>());
     assert!(align_of::<StoredPolicy>() <= align_of::<keygate_policy>());
     assert!(size_of::<StoredEvaluation>() <= size_of::<keygate_evaluation>());
     assert!(align_of::<StoredEvaluation>() <= align_of::<keygate_evaluation>());
+    assert!(size_of::<StoredKeyFile>() <= size_of::<keygate_key_file>());
+    assert!(align_of::<StoredKeyFile>() <= align_of::<keygate_key_file>());
 };
-
-/// The bytes that must be there of a struct with a size field: up to the first field after it.
-const LEAST: usize = size_of::<usize>() + size_of::<i32>();
-
-type Checked<T> = Result<T, keygate_status>;
-
-/// Whether `len` items can stand at `pointer`: it is aligned, not NULL, and they fit in memory.
-#[inline]
-fn check<T>(pointer: *const T, len: usize) -> Checked<()> {
-    let short = len <= isize::MAX.unsigned_abs() / size_of::<T>();
-    let room = usize::MAX.wrapping_sub(len.wrapping_mul(size_of::<T>()));
-    // NULL, less one, is the greatest of numbers.
-    if short && pointer.is_aligned() && pointer.addr().wrapping_sub(1) < room {
-        Ok(())
-    } else if pointer.is_null() {
-        Err(KEYGATE_ERR_NULL)
-    } else if !pointer.is_aligned() {
-        Err(KEYGATE_ERR_ALIGNMENT)
-    } else {
-        Err(KEYGATE_ERR_LENGTH)
-    }
-}
-
-/// The caller's array, which the caller leaves as it is during the call.
-///
-/// # Safety
-///
-/// Where `check` passes, `len` items are readable for as long as the result is used.
-unsafe fn array<'a, T>(pointer: *const T, len: usize) -> Checked<&'a [T]> {
-    if len == 0 {
-        return Ok(&[]);
-    }
-    check(pointer, len)?;
-    // SAFETY: not NULL, aligned and of a sound length; that it is readable is the caller's word.
-    Ok(unsafe { slice::from_raw_parts(pointer, len) })
-}
-
-impl keygate_str {
-    const NONE: Self = Self {
-        ptr: ptr::null(),
-        len: 0,
-    };
-
-    /// With a pointer that a slice may have.
-    const EMPTY: Self = Self {
-        ptr: ptr::dangling(),
-        len: 0,
-    };
-
-    const fn of(bytes: &[u8]) -> Self {
-        Self {
-            ptr: bytes.as_ptr().cast(),
-            len: bytes.len(),
-        }
-    }
-
-    /// With length 0, or a pointer and length that `check` passes.
-    fn is_sound(&self) -> bool {
-        self.len == 0 || check(self.ptr, self.len).is_ok()
-    }
-
-    /// # Safety
-    ///
-    /// As for `array`, and it `is_sound`.
-    #[inline]
-    unsafe fn sound<'a>(&self) -> &'a [u8] {
-        let start = if self.len == 0 {
-            ptr::dangling()
-        } else {
-            self.ptr.cast()
-        };
-        // SAFETY: not NULL and of a sound length; that it is readable is the caller's word.
-        unsafe { slice::from_raw_parts(start, self.len) }
-    }
-
-    /// # Safety
-    ///
-    /// As for `array`.
-    #[inline]
-    unsafe fn bytes<'a>(self) -> Checked<&'a [u8]> {
-        // SAFETY: passed on to the caller.
-        unsafe { array(self.ptr.cast(), self.len) }
-    }
-}
-
-/// True shows that two strings are sound and neither pointer is NULL; false shows nothing. With the
-/// sign bit clear, no string is too long, nor can one run past the end of memory, since both begin
-/// in its lower half.
-#[inline]
-fn pass_quickly(a: &keygate_str, b: &keygate_str) -> bool {
-    let bits = a.ptr.addr().wrapping_sub(1) | a.len | b.ptr.addr().wrapping_sub(1) | b.len;
-    isize::try_from(bits).is_ok()
-}
-
-/// A struct that starts with its size. Numbers and pointers only, so that any bytes make one.
-trait Versioned: Copy {
-    /// A struct in which nothing is set.
-    const ZERO: Self;
-}
 
 impl Versioned for keygate_config {
     const ZERO: Self = Self {
@@ -537,48 +639,6 @@ impl Versioned for keygate_request {
         headers: ptr::null(),
         header_count: 0,
     };
-}
-
-/// Reads a struct of the size that it gives: what it lacks is zero, and what is not known of it
-/// must be.
-///
-/// # Safety
-///
-/// As many bytes as the struct says are readable at `pointer`.
-#[inline]
-unsafe fn read<T: Versioned>(pointer: *const T) -> Checked<T> {
-    check(pointer, 1)?;
-    // SAFETY: not NULL and aligned; every struct of a caller's has at least its size.
-    let size = unsafe { pointer.cast::<usize>().read() };
-    if size == size_of::<T>() {
-        // SAFETY: the caller says that it is this long.
-        return Ok(unsafe { pointer.read() });
-    }
-    // SAFETY: passed on to the caller.
-    unsafe { read_other(pointer, size) }
-}
-
-/// A struct of another version of the header.
-///
-/// # Safety
-///
-/// `size` bytes are readable at `pointer`, which is aligned.
-#[cold]
-#[inline(never)]
-unsafe fn read_other<T: Versioned>(pointer: *const T, size: usize) -> Checked<T> {
-    if size < LEAST || size > isize::MAX.unsigned_abs() {
-        return Err(KEYGATE_ERR_SIZE);
-    }
-    let known = size.min(size_of::<T>());
-    let mut value = T::ZERO;
-    // SAFETY: both are at least `known` bytes long, and any bytes make a `T`.
-    unsafe { ptr::copy_nonoverlapping(pointer.cast::<u8>(), (&raw mut value).cast(), known) };
-    // SAFETY: the caller says that it is this long.
-    let rest = unsafe { array(pointer.cast::<u8>().wrapping_add(known), size - known)? };
-    if rest.iter().any(|byte| *byte != 0) {
-        return Err(KEYGATE_ERR_SIZE);
-    }
-    Ok(value)
 }
 
 /// The policy in a caller's storage, where it was made and not wiped.
@@ -715,23 +775,137 @@ impl Output {
     }
 }
 
-/// Whether two ranges share a byte: the first then begins at most its own length before the
-/// second, and before the second ends.
-#[inline]
-fn overlap<A, B>(a: *const A, a_len: usize, b: *const B, b_len: usize) -> bool {
-    let reach = a_len.saturating_sub(1);
-    let distance = a.addr().wrapping_sub(b.addr()).wrapping_add(reach);
-    a_len > 0 && b_len > 0 && distance < reach.saturating_add(b_len)
+fn mode(number: keygate_mode) -> Option<AuthMode> {
+    AuthMode::ALL.into_iter().find(|mode| mode.code() == number)
 }
 
-fn mode(number: keygate_mode) -> Option<AuthMode> {
-    match number {
-        KEYGATE_MODE_STRICT => Some(AuthMode::Strict),
-        KEYGATE_MODE_OFF => Some(AuthMode::Off),
-        KEYGATE_MODE_ALL_EXCEPT_HEALTH => Some(AuthMode::AllExceptHealth),
-        KEYGATE_MODE_AUTO => Some(AuthMode::Auto),
-        _ => None,
+/// What a text is asked for in.
+fn language(number: keygate_language) -> Language {
+    let mut all = Language::ALL.into_iter();
+    all.find(|language| language.code() == number)
+        .unwrap_or_default()
+}
+
+impl keygate_config_error {
+    const fn new(status: keygate_status, field: ConfigField, index: usize) -> Self {
+        Self {
+            size: size_of::<Self>(),
+            status,
+            field: field.code(),
+            byte_class: KEYGATE_BYTE_NONE,
+            index,
+            line: 0,
+            column: 0,
+        }
     }
+
+    const NONE: Self = Self::new(KEYGATE_OK, ConfigField::Config, usize::MAX);
+}
+
+impl From<keygate_status> for keygate_config_error {
+    fn from(status: keygate_status) -> Self {
+        Self::new(status, ConfigField::Config, usize::MAX)
+    }
+}
+
+impl From<ConfigError> for keygate_config_error {
+    fn from(error: ConfigError) -> Self {
+        let index = error.index().unwrap_or(usize::MAX);
+        Self {
+            byte_class: error
+                .byte_class()
+                .map_or(KEYGATE_BYTE_NONE, ByteClass::code),
+            line: error.line().unwrap_or(0),
+            column: error.column().unwrap_or(0),
+            ..Self::new(error.kind().code(), error.field(), index)
+        }
+    }
+}
+
+impl Versioned for keygate_config_error {
+    const ZERO: Self = Self {
+        size: 0,
+        ..Self::NONE
+    };
+}
+
+/// Where the caller wants to be told what is wrong.
+struct Report {
+    at: *mut keygate_config_error,
+    /// How many bytes of the caller's struct are known here.
+    known: usize,
+}
+
+impl Report {
+    /// Nothing where the pointer is NULL.
+    ///
+    /// # Safety
+    ///
+    /// `at` is NULL, or as many bytes as the struct says are writable there.
+    unsafe fn new(at: *mut keygate_config_error) -> Checked<Option<Self>> {
+        if at.is_null() {
+            return Ok(None);
+        }
+        check(at, 1)?;
+        // SAFETY: not NULL and aligned; every struct of a caller's has at least its size.
+        let size = unsafe { (&raw const (*at).size).read() };
+        if size < LEAST || isize::try_from(size).is_err() {
+            return Err(KEYGATE_ERR_SIZE);
+        }
+        let known = size.min(size_of::<keygate_config_error>());
+        Ok(Some(Self { at, known }))
+    }
+
+    /// Writes all but the size, which is the caller's.
+    ///
+    /// # Safety
+    ///
+    /// As many bytes as the struct says are writable, and nothing borrowed from there is used any
+    /// more.
+    unsafe fn write(&self, error: &keygate_config_error) {
+        let size = size_of_val(&error.size);
+        // SAFETY: within both structs.
+        unsafe {
+            ptr::copy_nonoverlapping(
+                ptr::from_ref(error).cast::<u8>().add(size),
+                self.at.cast::<u8>().wrapping_add(size),
+                self.known.saturating_sub(size),
+            );
+        }
+    }
+}
+
+/// Does what sets something up, and tells the caller how that went. Where the report is no good, or
+/// would be written over `storage`, nothing is done but to empty `storage`.
+///
+/// # Safety
+///
+/// As for `Report::new`.
+unsafe fn reporting<S>(
+    error: *mut keygate_config_error,
+    storage: *const S,
+    size: usize,
+    do_it: impl FnOnce() -> Result<(), keygate_config_error>,
+    empty: impl FnOnce(),
+) -> keygate_status {
+    // SAFETY: passed on to the caller.
+    let report = unsafe { Report::new(error) }.and_then(|report| match &report {
+        Some(at) if overlap(at.at, at.known, storage, size) => Err(KEYGATE_ERR_OVERLAP),
+        _ => Ok(report),
+    });
+    let report = match report {
+        Ok(report) => report,
+        Err(status) => {
+            empty();
+            return status;
+        }
+    };
+    let error = do_it().err().unwrap_or(keygate_config_error::NONE);
+    if let Some(report) = report {
+        // SAFETY: passed on to the caller. What was read is no longer used.
+        unsafe { report.write(&error) };
+    }
+    error.status
 }
 
 /// A header field of which both strings are sound, whose name is not NULL, and whose caller keeps
@@ -975,9 +1149,11 @@ pub unsafe extern "C" fn keygate_mode_parse(
 /// it denies everything unless KEYGATE_OK is returned. To reload, make a second policy and swap.
 /// config: copied, keys included; nothing of it is needed afterwards. Nothing of it may lie inside
 /// policy.
+/// error: NULL, or an error whose size is set: it is told the field and the entry too. It must not
+/// overlap the policy.
 ///
-/// Returns KEYGATE_OK or what is wrong with the config; keygate_status_text says it in words. A
-/// config without any key is not wrong: its policy denies whatever needs one.
+/// Returns KEYGATE_OK or what is wrong with the config; keygate_config_error_text says it in words.
+/// A config without any key is not wrong: its policy denies whatever needs one.
 ///
 /// No other thread may use the policy until this has returned.
 #[unsafe(no_mangle)]
@@ -985,111 +1161,115 @@ pub unsafe extern "C" fn keygate_policy_init(
     policy: *mut keygate_policy,
     size: usize,
     config: *const keygate_config,
+    error: *mut keygate_config_error,
 ) -> keygate_status {
     // SAFETY: passed on to the caller.
-    match unsafe { policy_init(policy, size, config) } {
-        Ok(()) => KEYGATE_OK,
-        Err(status) => status,
+    unsafe {
+        make(policy, size, error, |core| {
+            let config = config_of(policy, config)?;
+            core.fill(&config.borrow()).map_err(Into::into)
+        })
     }
 }
 
-unsafe fn policy_init(
+/// Makes a policy of a configuration in JSON: the object with "auth_mode" and its other fields, or
+/// one that has it under "proxy".
+///
+///   {"auth_mode": "strict", "keys": [{"key": "sk-...", "label": "alice"}],
+///    "sources": [{"name": "authorization", "bearer": true}], "exempt": ["/healthz"]}
+///
+/// The fields are those of keygate_config, and "allow_lan_access": true. Inside and beside "proxy",
+/// whose file is another product's, unknown fields are ignored; without "proxy" they are an error. A
+/// field that is spelled almost like a known one ("apiKey") is an error in both. Each character of a
+/// string stands for one byte, U+0000 to U+00FF. A leading byte order mark is skipped.
+///
+/// policy, error: as for keygate_policy_init.
+/// json: the text; nothing of it is needed afterwards.
+/// keys: key_count keys from elsewhere, such as those of keygate_key_file_next; the text must then
+/// have neither "api_key" nor "keys". NULL and 0: the keys are those in the text.
+///
+/// Returns KEYGATE_OK or what is wrong with the text; error has the field, the entry, the line and
+/// the column.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_policy_parse(
     policy: *mut keygate_policy,
     size: usize,
-    config: *const keygate_config,
-) -> Checked<()> {
-    check(policy, 1)?;
-    if size < size_of::<keygate_policy>() {
-        // SAFETY: the caller says that it has this many bytes. None of them is a mark then.
-        unsafe { ptr::write_bytes(policy.cast::<u8>(), 0, size) };
-        return Err(KEYGATE_ERR_SIZE);
-    }
-    // SAFETY: aligned, and the caller says that it is long enough.
-    unsafe { (*policy).opaque.zeroize() };
+    json: keygate_str,
+    keys: *const keygate_key,
+    key_count: usize,
+    error: *mut keygate_config_error,
+) -> keygate_status {
     // SAFETY: passed on to the caller.
-    unsafe { fill(policy, config) }
+    unsafe {
+        make(policy, size, error, |core| {
+            let text = apart_from(policy, json)?;
+            let elsewhere = !keys.is_null();
+            let keys = keys_of(policy, keys, key_count)?;
+            core.read(text, Form::File, elsewhere.then_some(&keys))
+                .map_err(Into::into)
+        })
+    }
 }
 
-/// Makes a policy in zeroed storage. The mark comes last, so that it denies until it is whole.
+/// Makes a policy in a caller's storage. The mark comes last, so that it denies until it is whole.
 ///
 /// # Safety
 ///
 /// As for `keygate_policy_init`.
-unsafe fn fill(policy: *mut keygate_policy, config: *const keygate_config) -> Checked<()> {
-    let apart = |at: *const u8, len: usize| {
-        let overlaps = overlap(policy, size_of::<keygate_policy>(), at, len);
-        if overlaps {
-            Err(KEYGATE_ERR_OVERLAP)
-        } else {
-            Ok(())
-        }
-    };
+unsafe fn make(
+    policy: *mut keygate_policy,
+    size: usize,
+    error: *mut keygate_config_error,
+    fill: impl FnOnce(&mut Policy) -> Result<(), keygate_config_error>,
+) -> keygate_status {
+    if let Err(status) = check(policy, 1) {
+        // SAFETY: passed on to the caller.
+        return unsafe { reporting(error, policy, 0, || Err(status.into()), || ()) };
+    }
+    let whole = size_of::<keygate_policy>();
+    let ours = size.min(whole);
+    // None of what is zeroed is a mark.
+    // SAFETY: the caller says that it has this many bytes.
+    let empty = || unsafe { slice::from_raw_parts_mut(policy.cast::<u8>(), ours) }.zeroize();
     let stored = policy.cast::<StoredPolicy>();
-    // SAFETY: passed on to the caller. What is read lies apart from the policy, and each list is
-    // checked for its length before it is walked.
-    unsafe {
-        check(config, 1)?;
-        apart(config.cast(), size_of::<usize>())?;
-        let whole = (&raw const (*config).size).read();
-        apart(config.cast(), whole.min(size_of::<keygate_config>()))?;
-        let config = read(config)?;
-        let auth_mode = mode(config.auth_mode).ok_or(KEYGATE_ERR_MODE)?;
-        let flag = |flag: u32| config.flags & flag != 0;
-        if config.flags & !(KEYGATE_ALLOW_LAN_ACCESS | KEYGATE_NO_SOURCES | KEYGATE_NO_EXEMPT) != 0
-            || flag(KEYGATE_NO_SOURCES) && config.source_count != 0
-            || flag(KEYGATE_NO_EXEMPT) && config.exempt_count != 0
-        {
-            return Err(KEYGATE_ERR_FLAGS);
+    let do_it = || {
+        empty();
+        if size < whole {
+            return Err(KEYGATE_ERR_SIZE.into());
         }
-        let text = |text: keygate_str| -> Checked<&[u8]> {
-            let bytes = text.bytes()?;
-            apart(bytes.as_ptr(), bytes.len())?;
-            Ok(bytes)
-        };
-        let api_key = text(config.api_key)?;
-        let keys = list::<_, _, MAX_KEYS>(
-            config.keys,
-            config.key_count,
-            ConfigErrorKind::TooManyKeys,
-            apart,
-            |key: &keygate_key| Ok(Key::new(text(key.secret)?).label(text(key.label)?)),
-        )?;
-        let sources = list::<_, _, MAX_SOURCES>(
-            config.sources,
-            config.source_count,
-            ConfigErrorKind::TooManySources,
-            apart,
-            |source: &keygate_source| {
-                let name = text(source.name)?;
-                match source.flags {
-                    0 => Ok(Source::new(name)),
-                    KEYGATE_SOURCE_BEARER => Ok(Source::bearer(name)),
-                    _ => Err(KEYGATE_ERR_FLAGS),
-                }
-            },
-        )?;
-        let exempt = list::<_, _, MAX_EXEMPT>(
-            config.exempt,
-            config.exempt_count,
-            ConfigErrorKind::TooManyExempt,
-            apart,
-            |path: &keygate_str| Ok(Exempt::new(text(*path)?)),
-        )?;
-        (&raw mut (*stored).policy).write(Policy::empty());
-        (*stored)
-            .policy
-            .fill(&Config {
-                auth_mode,
-                allow_lan_access: flag(KEYGATE_ALLOW_LAN_ACCESS),
-                api_key: (!api_key.is_empty()).then_some(api_key),
-                keys: (!keys.is_empty()).then_some(&keys),
-                sources: (!sources.is_empty() || flag(KEYGATE_NO_SOURCES)).then_some(&sources),
-                exempt: (!exempt.is_empty() || flag(KEYGATE_NO_EXEMPT)).then_some(&exempt),
-            })
-            .map_err(|error| error.kind().code())?;
-        (&raw mut (*stored).mark).write(POLICY_MARK);
+        // SAFETY: aligned, and the caller says that it is long enough.
+        unsafe {
+            (&raw mut (*stored).policy).write(Policy::empty());
+            if let Err(error) = fill(&mut (*stored).policy) {
+                empty();
+                return Err(error);
+            }
+            (&raw mut (*stored).mark).write(POLICY_MARK);
+        }
+        Ok(())
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { reporting(error, policy, ours, do_it, empty) }
+}
+
+/// Whether a range lies apart from the policy that is being made.
+fn apart<T>(policy: *const keygate_policy, at: *const T, len: usize) -> Checked<()> {
+    if overlap(policy, size_of::<keygate_policy>(), at, len) {
+        return Err(KEYGATE_ERR_OVERLAP);
     }
     Ok(())
+}
+
+/// A caller's text that lies apart from the policy.
+///
+/// # Safety
+///
+/// As for `array`.
+unsafe fn apart_from<'a>(policy: *const keygate_policy, text: keygate_str) -> Checked<&'a [u8]> {
+    // SAFETY: passed on to the caller.
+    let bytes = unsafe { text.bytes() }?;
+    apart(policy, bytes.as_ptr(), bytes.len())?;
+    Ok(bytes)
 }
 
 /// A caller's array in the core's types.
@@ -1098,23 +1278,292 @@ unsafe fn fill(policy: *mut keygate_policy, config: *const keygate_config) -> Ch
 ///
 /// As for `array`.
 unsafe fn list<'a, C: 'a, T, const N: usize>(
+    policy: *const keygate_policy,
     items: *const C,
     len: usize,
-    too_many: ConfigErrorKind,
-    apart: impl Fn(*const u8, usize) -> Checked<()>,
+    field: ConfigField,
+    too_many: keygate_status,
     convert: impl Fn(&'a C) -> Checked<T>,
-) -> Checked<Vec<T, N>> {
+) -> Result<Vec<T, N>, keygate_config_error> {
+    let whole = |status| keygate_config_error::new(status, field, usize::MAX);
     if len > N {
-        return Err(too_many.code());
+        return Err(whole(too_many));
     }
     // SAFETY: passed on to the caller.
-    let items = unsafe { array(items, len)? };
-    apart(items.as_ptr().cast(), size_of_val(items))?;
+    let items = unsafe { array(items, len) }.map_err(whole)?;
+    apart(policy, items.as_ptr(), size_of_val(items)).map_err(whole)?;
     let mut list = Vec::new();
-    for item in items {
-        list.push(convert(item)?).map_err(|_| too_many.code())?;
+    for (index, item) in items.iter().enumerate() {
+        let item =
+            convert(item).map_err(|status| keygate_config_error::new(status, field, index))?;
+        list.push(item).map_err(|_| whole(too_many))?;
     }
     Ok(list)
+}
+
+/// # Safety
+///
+/// As for `array`.
+unsafe fn keys_of<'a>(
+    policy: *const keygate_policy,
+    keys: *const keygate_key,
+    count: usize,
+) -> Result<Vec<Key<'a>, MAX_KEYS>, keygate_config_error> {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        list(
+            policy,
+            keys,
+            count,
+            ConfigField::Keys,
+            KEYGATE_ERR_TOO_MANY_KEYS,
+            |key: &keygate_key| {
+                let secret = apart_from(policy, key.secret)?;
+                Ok(Key::new(secret).label(apart_from(policy, key.label)?))
+            },
+        )
+    }
+}
+
+/// A caller's config in the core's types.
+struct OwnConfig<'a> {
+    auth_mode: AuthMode,
+    flags: u32,
+    api_key: &'a [u8],
+    keys: Vec<Key<'a>, MAX_KEYS>,
+    sources: Vec<Source<'a>, MAX_SOURCES>,
+    exempt: Vec<Exempt<'a>, MAX_EXEMPT>,
+}
+
+impl OwnConfig<'_> {
+    fn borrow(&self) -> Config<'_> {
+        let flag = |flag: u32| self.flags & flag != 0;
+        let (keys, sources, exempt) = (&self.keys, &self.sources, &self.exempt);
+        Config {
+            auth_mode: self.auth_mode,
+            allow_lan_access: flag(KEYGATE_ALLOW_LAN_ACCESS),
+            api_key: (!self.api_key.is_empty()).then_some(self.api_key),
+            keys: (!keys.is_empty()).then_some(keys),
+            sources: (!sources.is_empty() || flag(KEYGATE_NO_SOURCES)).then_some(sources),
+            exempt: (!exempt.is_empty() || flag(KEYGATE_NO_EXEMPT)).then_some(exempt),
+        }
+    }
+}
+
+/// # Safety
+///
+/// As for `keygate_policy_init`. What is read lies apart from the policy, and each list is checked
+/// for its length before it is walked.
+unsafe fn config_of<'a>(
+    policy: *const keygate_policy,
+    config: *const keygate_config,
+) -> Result<OwnConfig<'a>, keygate_config_error> {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        check(config, 1)?;
+        apart(policy, config, size_of::<usize>())?;
+        let whole = (&raw const (*config).size).read();
+        apart(policy, config, whole.min(size_of::<keygate_config>()))?;
+        let config = read(config)?;
+        let at = |field| move |status| keygate_config_error::new(status, field, usize::MAX);
+        let auth_mode = mode(config.auth_mode)
+            .ok_or(KEYGATE_ERR_MODE)
+            .map_err(at(ConfigField::AuthMode))?;
+        let flag = |flag: u32| config.flags & flag != 0;
+        if config.flags & !(KEYGATE_ALLOW_LAN_ACCESS | KEYGATE_NO_SOURCES | KEYGATE_NO_EXEMPT) != 0
+            || flag(KEYGATE_NO_SOURCES) && config.source_count != 0
+            || flag(KEYGATE_NO_EXEMPT) && config.exempt_count != 0
+        {
+            return Err(KEYGATE_ERR_FLAGS.into());
+        }
+        Ok(OwnConfig {
+            auth_mode,
+            flags: config.flags,
+            api_key: apart_from(policy, config.api_key).map_err(at(ConfigField::ApiKey))?,
+            keys: keys_of(policy, config.keys, config.key_count)?,
+            sources: list(
+                policy,
+                config.sources,
+                config.source_count,
+                ConfigField::Sources,
+                KEYGATE_ERR_TOO_MANY_SOURCES,
+                |source: &keygate_source| {
+                    let name = apart_from(policy, source.name)?;
+                    match source.flags {
+                        0 => Ok(Source::new(name)),
+                        KEYGATE_SOURCE_BEARER => Ok(Source::bearer(name)),
+                        _ => Err(KEYGATE_ERR_FLAGS),
+                    }
+                },
+            )?,
+            exempt: list(
+                policy,
+                config.exempt,
+                config.exempt_count,
+                ConfigField::Exempt,
+                KEYGATE_ERR_TOO_MANY_EXEMPT,
+                |path: &keygate_str| Ok(Exempt::new(apart_from(policy, *path)?)),
+            )?,
+        })
+    }
+}
+
+/// Writes what is wrong as one sentence: line and column where there are any, the field with the
+/// entry, and what it is. No byte of a key is in it.
+///
+/// buffer: as for keygate_explain.
+///
+/// Returns the length of the whole text in bytes without the NUL, like snprintf. For a bad argument
+/// the text is that of KEYGATE_ERR_NULL, KEYGATE_ERR_ALIGNMENT or KEYGATE_ERR_SIZE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_config_error_text(
+    error: *const keygate_config_error,
+    language: keygate_language,
+    buffer: *mut c_char,
+    size: usize,
+) -> usize {
+    let language = self::language(language);
+    let mut to = Buffer::new(buffer, size);
+    // SAFETY: passed on to the caller. The error is copied before the buffer is written.
+    let error = unsafe { read(error) }.unwrap_or_else(Into::into);
+    let written = error.write(language, &mut to);
+    debug_assert!(written.is_ok(), "a buffer takes everything");
+    // SAFETY: passed on to the caller.
+    unsafe { to.end() }
+}
+
+impl keygate_config_error {
+    fn write(&self, language: Language, to: &mut impl fmt::Write) -> fmt::Result {
+        let numbered = |field: &&ConfigField| field.code() == self.field;
+        let field = ConfigField::ALL.iter().find(numbered);
+        let classed = |class: &&ByteClass| class.code() == self.byte_class;
+        let mut error = ConfigError {
+            index: (self.index != usize::MAX).then_some(self.index),
+            byte_class: ByteClass::ALL.iter().find(classed).copied(),
+            line: self.line,
+            column: self.column,
+            ..ConfigError::new(
+                ConfigErrorKind::Json,
+                field.copied().unwrap_or(ConfigField::Config),
+            )
+        };
+        if let Some(kind) = kind(self.status) {
+            error.kind = kind;
+            return error.write(language, to);
+        }
+        error.write_place(language, to)?;
+        to.write_str(status_texts(self.status).1.get(language))
+    }
+}
+
+/// Begins to read a key file: one key a line, each with an optional label.
+///
+///   # laptops
+///   sk-5f0c4b8e21d97a36 label=alice
+///
+/// A line that is empty or begins with '#' has none. A leading byte order mark and one CR at the end
+/// of a line are skipped. Everything before the last " label=" of a line is the key, and what
+/// follows it must be a label. Keys that begin with '#' or hold " label=" need JSON.
+///
+/// file: size bytes of the caller's, normally sizeof(keygate_key_file).
+/// text: kept until the last keygate_key_file_next; the keys lie in it.
+///
+/// A bad argument shows in keygate_key_file_end.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_key_file_begin(
+    file: *mut keygate_key_file,
+    size: usize,
+    text: keygate_str,
+) {
+    if check(file, 1).is_err() {
+        return;
+    }
+    let whole = size_of::<keygate_key_file>();
+    // SAFETY: the caller says that it has this many bytes; the text as passed on to the caller.
+    unsafe {
+        ptr::write_bytes(file.cast::<u8>(), 0, size.min(whole));
+        if size < whole {
+            return;
+        }
+        let (text, status) = match text.bytes() {
+            Ok(text) if !overlap(file, whole, text.as_ptr(), text.len()) => (text, KEYGATE_OK),
+            Ok(_) => (&[] as &[u8], KEYGATE_ERR_OVERLAP),
+            Err(status) => (&[] as &[u8], status),
+        };
+        file.cast::<StoredKeyFile>().write(StoredKeyFile {
+            mark: KEY_FILE_MARK,
+            status,
+            file: KeyFile::new(text),
+        });
+    }
+}
+
+/// The key file in a caller's storage, where it was begun.
+///
+/// # Safety
+///
+/// A whole `keygate_key_file` is readable and writable at `pointer`, and no other thread uses it.
+unsafe fn key_file<'a>(pointer: *mut keygate_key_file) -> Checked<&'a mut StoredKeyFile> {
+    check(pointer, 1)?;
+    let stored = pointer.cast::<StoredKeyFile>();
+    // SAFETY: readable and aligned; any bytes make a number. The mark is there, so
+    // `keygate_key_file_begin` wrote the rest.
+    unsafe {
+        if (&raw const (*stored).mark).read() != KEY_FILE_MARK {
+            return Err(KEYGATE_ERR_STATE);
+        }
+        Ok(&mut *stored)
+    }
+}
+
+/// The next key.
+///
+/// out: set to the key and its label, which lie in the text; to two empty strings where there is
+/// none. It must not overlap the file.
+///
+/// Returns false after the last key and at the first that can never work: keygate_key_file_end
+/// tells the two apart.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_key_file_next(
+    file: *mut keygate_key_file,
+    out: *mut keygate_key,
+) -> bool {
+    let whole = size_of::<keygate_key_file>();
+    if check(out, 1).is_err() || overlap(file, whole, out, size_of::<keygate_key>()) {
+        return false;
+    }
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let key = key_file(file).ok().and_then(|stored| stored.file.next());
+        out.write(keygate_key {
+            secret: key.map_or(keygate_str::NONE, |key| keygate_str::of(key.secret)),
+            label: key.map_or(keygate_str::NONE, |key| keygate_str::of(key.label)),
+        });
+        key.is_some()
+    }
+}
+
+/// What was wrong in the lines that were read so far. It may be asked at any time.
+///
+/// error: NULL, or an error whose size is set: it is told the line. It must not overlap the file.
+///
+/// Returns KEYGATE_OK, or why keygate_key_file_next has stopped before the end.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_key_file_end(
+    file: *mut keygate_key_file,
+    error: *mut keygate_config_error,
+) -> keygate_status {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let do_it = || {
+            let stored = key_file(file)?;
+            if stored.status != KEYGATE_OK {
+                return Err(stored.status.into());
+            }
+            stored.file.end().map_err(Into::into)
+        };
+        reporting(error, file, size_of::<keygate_key_file>(), do_it, || ())
+    }
 }
 
 /// Wipes a policy, keys and all, so that it denies everything afterwards. NULL is fine, and so is a
@@ -1130,16 +1579,46 @@ pub unsafe extern "C" fn keygate_policy_wipe(policy: *mut keygate_policy) {
     }
 }
 
-/// How many headers the policy wants. 0 for a bad policy.
+/// How many keys the policy has. 0 for a bad policy.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn keygate_policy_source_count(policy: *const keygate_policy) -> usize {
+pub unsafe extern "C" fn keygate_policy_key_count(policy: *const keygate_policy) -> usize {
     // SAFETY: passed on to the caller.
-    unsafe { self::policy(policy) }.map_or(0, |policy| policy.source_names().len())
+    unsafe { self::policy(policy) }.map_or(0, Policy::key_count)
 }
 
-/// The name of a header that the policy wants, in lower case and order of precedence. A host with a
-/// header map may pass only these headers, every occurrence in the order received; the verdict is
-/// the same.
+/// How many headers the policy wants to see. 0 for a bad policy.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_policy_wanted_count(policy: *const keygate_policy) -> usize {
+    // SAFETY: passed on to the caller.
+    unsafe { self::policy(policy) }.map_or(0, |policy| policy.wanted_names().len())
+}
+
+/// The name of a header that the policy wants to see, in lower case: the sources in order of
+/// precedence. A host with a header map may pass only these headers, every occurrence in the order
+/// received; the decision is the same but for the header's index.
+///
+/// The text lies inside the policy and lives as long. {NULL, 0} for a bad policy or an index
+/// beyond the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_policy_wanted_name(
+    policy: *const keygate_policy,
+    index: usize,
+) -> keygate_str {
+    // SAFETY: passed on to the caller.
+    let policy = unsafe { self::policy(policy) };
+    let name = policy.and_then(|policy| policy.wanted_names().nth(index));
+    name.map_or(keygate_str::NONE, |name| keygate_str::of(name.as_bytes()))
+}
+
+/// Whether the first wanted header that is present settles the decision, so that a host need not
+/// look for the others. False for a bad policy.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_policy_first_decides(policy: *const keygate_policy) -> bool {
+    // SAFETY: passed on to the caller.
+    unsafe { self::policy(policy) }.is_some_and(Policy::first_decides)
+}
+
+/// The name of the source that decided, in lower case: keygate_decision.source is its index.
 ///
 /// The text lies inside the policy and lives as long. {NULL, 0} for a bad policy or an index
 /// beyond the last.
@@ -1371,55 +1850,9 @@ pub unsafe extern "C" fn keygate_evaluation_finish(
     }
 }
 
-/// A caller's buffer that takes what fits and counts the rest.
-struct Buffer {
-    at: *mut u8,
-    size: usize,
-    needed: usize,
-}
-
-impl Buffer {
-    /// An unusable buffer counts as one without room.
-    fn new(at: *mut c_char, size: usize) -> Self {
-        let at = at.cast::<u8>();
-        let size = if check(at, size).is_ok() { size } else { 0 };
-        Self {
-            at,
-            size,
-            needed: 0,
-        }
-    }
-
-    /// Ends the text with NUL where there is room for one, and says how long it is without.
-    ///
-    /// # Safety
-    ///
-    /// The caller's buffer is as long as the caller said.
-    unsafe fn end(self) -> usize {
-        if let Some(last) = self.size.checked_sub(1) {
-            // SAFETY: within the buffer.
-            unsafe { self.at.add(self.needed.min(last)).write(0) };
-        }
-        self.needed
-    }
-}
-
-impl fmt::Write for Buffer {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = self.size.saturating_sub(1).saturating_sub(self.needed);
-        let fits = text.len().min(room);
-        if fits > 0 {
-            // SAFETY: `needed + fits` is within the buffer, which overlaps no text of ours.
-            unsafe { ptr::copy_nonoverlapping(text.as_ptr(), self.at.add(self.needed), fits) };
-        }
-        self.needed = self.needed.saturating_add(text.len());
-        Ok(())
-    }
-}
-
-/// Says in English why a request is decided as it is, for the operator and never for the client:
-/// what it finds out about a wrong key shows in the text and in the time it takes. It holds header
-/// names and lengths, and no byte of a key or of a credential.
+/// Says why a request is decided as it is, for the operator and never for the client: what it finds
+/// out about a wrong key shows in the text and in the time it takes. It holds header names and
+/// lengths, and no byte of a key or of a credential.
 ///
 /// buffer: size bytes of the caller's; NULL is fine with size 0. As much as fits is written, always
 /// with a NUL at its end where size is not 0. NULL, or a size above PTRDIFF_MAX, counts as size 0.
@@ -1427,28 +1860,103 @@ impl fmt::Write for Buffer {
 ///
 /// Returns the length of the whole text in bytes without the NUL, like snprintf: what is below
 /// size was written whole. Lines end in '\n' but for the last. For a bad argument the text is that
-/// of KEYGATE_REASON_INVALID_CALL.
+/// of KEYGATE_REASON_INVALID_CALL and names the argument.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn keygate_explain(
     policy: *const keygate_policy,
     request: *const keygate_request,
+    language: keygate_language,
     buffer: *mut c_char,
     size: usize,
 ) -> usize {
+    let language = self::language(language);
     let mut to = Buffer::new(buffer, size);
     if overlap(buffer, to.size, policy, size_of::<keygate_policy>()) {
         return 0;
     }
     // SAFETY: passed on to the caller. An explanation borrows from the policy alone.
-    let _ = match unsafe { explain(policy, request) } {
-        Some(explanation) => explanation.write(Language::En, &mut to),
-        None => fmt::Write::write_str(&mut to, Reason::InvalidCall.text()),
+    let _ = unsafe {
+        match explain(policy, request) {
+            Some(explanation) => explanation.write(language, &mut to),
+            None => Fault::of(policy, request).write(language, &mut to),
+        }
     };
     // SAFETY: passed on to the caller.
     unsafe { to.end() }
 }
 
-/// The same as codes: bit i is row i of the table of findings, and keygate_finding_text gives its
+/// The argument that made a call invalid.
+struct Fault {
+    argument: &'static str,
+    header: Option<usize>,
+    status: keygate_status,
+}
+
+impl Fault {
+    /// # Safety
+    ///
+    /// As for `keygate_decide`.
+    unsafe fn of(policy: *const keygate_policy, request: *const keygate_request) -> Self {
+        let fault = |argument, status| Self {
+            argument,
+            header: None,
+            status,
+        };
+        // SAFETY: passed on to the caller.
+        unsafe {
+            if let Err(status) = check(policy, 1) {
+                return fault("policy", status);
+            }
+            if self::policy(policy).is_none() {
+                return fault("policy", KEYGATE_ERR_STATE);
+            }
+            if let Err(status) = check(request, 1) {
+                return fault("request", status);
+            }
+            let request = match read(request) {
+                Ok(request) => request,
+                Err(status) => return fault("request.size", status),
+            };
+            if let Err(status) = request.method.bytes() {
+                return fault("request.method", status);
+            }
+            if let Err(status) = request.target.bytes() {
+                return fault("request.target", status);
+            }
+            let headers = match array(request.headers, request.header_count) {
+                Ok(headers) => headers,
+                Err(status) => return fault("request.headers", status),
+            };
+            for (index, header) in headers.iter().enumerate() {
+                for (argument, text) in [("name", header.name), ("value", header.value)] {
+                    if let Err(status) = text.bytes() {
+                        return Self {
+                            argument,
+                            header: Some(index),
+                            status,
+                        };
+                    }
+                }
+            }
+        }
+        fault("request", KEYGATE_ERR_SIZE)
+    }
+
+    fn write(&self, language: Language, to: &mut impl fmt::Write) -> fmt::Result {
+        to.write_str(Reason::InvalidCall.text(language))?;
+        to.write_str(": ")?;
+        if let Some(index) = self.header {
+            to.write_str("request.headers[")?;
+            number(to, index)?;
+            to.write_str("].")?;
+        }
+        to.write_str(self.argument)?;
+        to.write_str(": ")?;
+        to.write_str(status_texts(self.status).1.get(language))
+    }
+}
+
+/// The same as codes: bit i is row i of the table of findings, and keygate_finding_name gives its
 /// name. 0 for a bad argument. For the operator, never for the client.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn keygate_findings(
@@ -1459,15 +1967,27 @@ pub unsafe extern "C" fn keygate_findings(
     unsafe { explain(policy, request) }.map_or(0, |explanation| explanation.findings().bits())
 }
 
+fn finding(one_bit: u32) -> Option<Finding> {
+    let mut all = Finding::ALL.iter().copied();
+    all.find(|finding| finding.bit() == one_bit)
+}
+
 /// The name of a finding, "bearer_no_space" for example. Static; "unknown" unless exactly one known
 /// bit is set.
 #[unsafe(no_mangle)]
-pub extern "C" fn keygate_finding_text(one_bit: u32) -> *const c_char {
-    Finding::ALL
-        .into_iter()
-        .find(|finding| finding.bit() == one_bit)
+pub extern "C" fn keygate_finding_name(one_bit: u32) -> *const c_char {
+    finding(one_bit)
         .map_or(c"unknown", Finding::c_name)
         .as_ptr()
+}
+
+/// What a finding means, in one sentence. Static; "unknown finding" unless exactly one known bit is
+/// set.
+#[unsafe(no_mangle)]
+pub extern "C" fn keygate_finding_text(one_bit: u32, language: keygate_language) -> *const c_char {
+    let unknown = text(c"unknown finding", c"未知的发现");
+    let texts = finding(one_bit).map_or(unknown, Finding::texts);
+    texts.c_str(self::language(language)).as_ptr()
 }
 
 /// Makes a fresh key: "sk-" and 32 lower-case hexadecimal digits.
@@ -1498,7 +2018,7 @@ pub unsafe extern "C" fn keygate_generate_key(
             return 0;
         };
         let mut random = *random;
-        let key = crate::generate_key(&random);
+        let key = crate::generate::generate_key(&random);
         random.zeroize();
         if size >= KEYGATE_GENERATED_KEY_SIZE {
             let _ = fmt::Write::write_str(&mut to, key.as_str());
@@ -1509,15 +2029,24 @@ pub unsafe extern "C" fn keygate_generate_key(
 }
 
 fn reason(code: keygate_reason) -> Option<Reason> {
-    Reason::ALL.into_iter().find(|reason| reason.code() == code)
+    let mut all = Reason::ALL.iter().copied();
+    all.find(|reason| reason.code() == code)
+}
+
+fn kind(status: keygate_status) -> Option<ConfigErrorKind> {
+    let mut all = ConfigErrorKind::ALL.iter().copied();
+    all.find(|kind| kind.code() == status)
 }
 
 /// One sentence for the operator's log. Static; "unknown reason" for any other number.
 #[unsafe(no_mangle)]
-pub extern "C" fn keygate_reason_text(reason: keygate_reason) -> *const c_char {
-    self::reason(reason)
-        .map_or(c"unknown reason", Reason::c_text)
-        .as_ptr()
+pub extern "C" fn keygate_reason_text(
+    reason: keygate_reason,
+    language: keygate_language,
+) -> *const c_char {
+    let unknown = text(c"unknown reason", c"未知的原因");
+    let texts = self::reason(reason).map_or(unknown, Reason::texts);
+    texts.c_str(self::language(language)).as_ptr()
 }
 
 /// The name of a reason, "key_mismatch" for example. Static; "unknown" for any other number.
@@ -1536,26 +2065,78 @@ pub extern "C" fn keygate_mode_name(mode: keygate_mode) -> *const c_char {
         .as_ptr()
 }
 
-/// What a status means, in words. Static; "unknown status" for any other number.
+/// The name and the sentence of a status.
+fn status_texts(status: keygate_status) -> (&'static CStr, Text) {
+    match status {
+        KEYGATE_OK => (c"ok", text(c"no error", c"没有错误")),
+        KEYGATE_ERR_NULL => (
+            c"null",
+            text(
+                c"a pointer that must not be NULL is NULL",
+                c"不能为 NULL 的指针是 NULL",
+            ),
+        ),
+        KEYGATE_ERR_ALIGNMENT => (
+            c"alignment",
+            text(c"a pointer is not aligned", c"指针没有对齐"),
+        ),
+        KEYGATE_ERR_SIZE => (
+            c"size",
+            text(
+                c"a size is too small, or a struct has fields that this library does not know",
+                c"大小不足,或者结构体中有该库不认识的字段",
+            ),
+        ),
+        KEYGATE_ERR_LENGTH => (
+            c"length",
+            text(
+                c"a length is greater than half the address space, or runs past its end",
+                c"长度超过地址空间的一半,或者超出其末尾",
+            ),
+        ),
+        KEYGATE_ERR_FLAGS => (
+            c"flags",
+            text(
+                c"a flag is unknown or contradicts the rest",
+                c"标志未知,或与其余内容矛盾",
+            ),
+        ),
+        KEYGATE_ERR_OVERLAP => (
+            c"overlap",
+            text(
+                c"an output overlaps the policy or an input",
+                c"输出与 policy 或输入重叠",
+            ),
+        ),
+        KEYGATE_ERR_STATE => (
+            c"state",
+            text(
+                c"it was never made or begun, or it is wiped",
+                c"尚未创建或开始,或者已被清除",
+            ),
+        ),
+        other => kind(other).map_or(
+            (c"unknown", text(c"unknown status", c"未知的状态")),
+            |kind| (kind.c_name(), kind.texts()),
+        ),
+    }
+}
+
+/// The name of a status, "key_too_long" for example. Static; "unknown" for any other number.
 #[unsafe(no_mangle)]
-pub extern "C" fn keygate_status_text(status: keygate_status) -> *const c_char {
-    let text = match status {
-        KEYGATE_OK => c"no error",
-        KEYGATE_ERR_NULL => c"a pointer that must not be NULL is NULL",
-        KEYGATE_ERR_ALIGNMENT => c"a pointer is not aligned",
-        KEYGATE_ERR_SIZE => {
-            c"a size is too small, or a struct has fields that this library does not know"
-        }
-        KEYGATE_ERR_LENGTH => c"a length is too great",
-        KEYGATE_ERR_MODE => c"auth_mode must be off, strict, all_except_health or auto",
-        KEYGATE_ERR_FLAGS => c"a flag is unknown or contradicts the rest",
-        KEYGATE_ERR_OVERLAP => c"the output overlaps an input",
-        other => ConfigErrorKind::ALL
-            .into_iter()
-            .find(|kind| kind.code() == other)
-            .map_or(c"unknown status", ConfigErrorKind::c_text),
-    };
-    text.as_ptr()
+pub extern "C" fn keygate_status_name(status: keygate_status) -> *const c_char {
+    status_texts(status).0.as_ptr()
+}
+
+/// What a status means, in words. Static; "unknown status" for any other number.
+/// keygate_config_error_text says more.
+#[unsafe(no_mangle)]
+pub extern "C" fn keygate_status_text(
+    status: keygate_status,
+    language: keygate_language,
+) -> *const c_char {
+    let (_, texts) = status_texts(status);
+    texts.c_str(self::language(language)).as_ptr()
 }
 
 /// The reason of a decision.
@@ -1608,13 +2189,32 @@ pub unsafe extern "C" fn keygate_denial_body(decision: *const keygate_decision) 
     unsafe { denial(decision) }.body.as_ptr()
 }
 
-/// The value of the WWW-Authenticate header to answer a denied request with. Static; never NULL.
+/// The headers to answer a denied request with, and status 401: ask for index 0, 1, 2 and so on
+/// until it returns false.
+///
+/// policy: that which decided; a bad one is as good as any here.
+/// out: set to a header, whose texts are static or lie in the policy; to two empty strings after the
+/// last.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn keygate_denial_challenge(
+pub unsafe extern "C" fn keygate_denial_header(
+    _policy: *const keygate_policy,
     decision: *const keygate_decision,
-) -> *const c_char {
-    // SAFETY: passed on to the caller.
-    unsafe { denial(decision) }.challenge.as_ptr()
+    index: usize,
+    out: *mut keygate_header,
+) -> bool {
+    if check(out, 1).is_err() {
+        return false;
+    }
+    // SAFETY: passed on to the caller. The decision is read before `out` is written.
+    unsafe {
+        let header = denial(decision).header(index);
+        let (name, value) = header.unwrap_or_default();
+        out.write(keygate_header {
+            name: keygate_str::of(name.as_bytes()),
+            value: keygate_str::of(value.as_bytes()),
+        });
+        header.is_some()
+    }
 }
 
 // A panic that can be reached calls what does not exist, and so cannot be linked.

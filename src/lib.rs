@@ -79,18 +79,14 @@
 //!
 //! # Features
 //!
-//! None is on by default. `serde`: `ConfigBuf`, the configuration as it stands in a JSON file.
-//! `httparse`: [`Header`] for `httparse::Header`. `capi`: the C interface, for building the library
-//! alone (see `include/keygate.h`).
+//! None is on by default. `httparse`: [`Header`] for `httparse::Header`. `capi`: the C interface, for
+//! building the library alone (see `include/keygate.h`).
 
 #![no_std]
 #![cfg_attr(not(feature = "capi"), forbid(unsafe_code))]
 #![deny(unsafe_code)]
 
-mod compare;
 mod config;
-#[cfg(feature = "serde")]
-mod config_buf;
 mod credential;
 mod decision;
 mod evaluation;
@@ -98,38 +94,29 @@ mod explanation;
 #[cfg(feature = "capi")]
 #[allow(unsafe_code)]
 pub mod ffi;
+mod forwarding;
 mod generate;
 mod header;
-mod name;
+mod limits;
+mod mode;
 mod policy;
+mod text;
 
 pub use config::{
-    AuthMode, Config, ConfigError, ConfigErrorKind, EffectiveMode, Exempt, Key, Source,
-    UnknownAuthMode,
+    ByteClass, Config, ConfigError, ConfigErrorKind, ConfigField, Exempt, Key, KeyFile, Source,
 };
-#[cfg(feature = "serde")]
-pub use config_buf::{ConfigBuf, ExactConfigBuf};
 pub use decision::{Decision, Denial, Reason, Verdict};
 pub use evaluation::Evaluation;
-pub use explanation::{Explanation, Finding, Findings, Language, Section, Sink};
+pub use explanation::{Explanation, Finding, Findings, Section, Sink};
 pub use generate::{GeneratedKey, generate_key};
 pub use header::Header;
+pub use limits::{
+    MAX_EXEMPT, MAX_EXEMPT_LEN, MAX_KEY_LEN, MAX_KEYS, MAX_LABEL_LEN, MAX_SOURCE_NAME_LEN,
+    MAX_SOURCES,
+};
+pub use mode::{AuthMode, EffectiveMode, UnknownAuthMode};
 pub use policy::Policy;
-
-/// The most keys a policy holds.
-pub const MAX_KEYS: usize = 8;
-/// The most bytes a key has.
-pub const MAX_KEY_LEN: usize = 256;
-/// The most bytes a key's label has.
-pub const MAX_LABEL_LEN: usize = 32;
-/// The most sources a policy holds.
-pub const MAX_SOURCES: usize = 8;
-/// The most bytes a source's name has.
-pub const MAX_SOURCE_NAME_LEN: usize = 32;
-/// The most exempt paths a policy holds.
-pub const MAX_EXEMPT: usize = 8;
-/// The most bytes an exempt path has.
-pub const MAX_EXEMPT_LEN: usize = 64;
+pub use text::Language;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

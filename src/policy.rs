@@ -1,37 +1,19 @@
 //! What the hot path reads.
 
+pub(crate) mod name;
+pub(crate) mod secret;
+
 use core::fmt;
 
 use heapless::{LenType, Vec};
 use zeroize::Zeroize;
 
-use crate::compare::Secret;
-use crate::config::{
-    AuthMode, Config, ConfigError, ConfigErrorKind, EffectiveMode, Exempt, Key, Source,
-};
-use crate::evaluation::Evaluation;
-use crate::explanation::Explanation;
-use crate::header::Header;
-use crate::name::{Name, spells};
-use crate::{Decision, MAX_EXEMPT, MAX_EXEMPT_LEN, MAX_KEYS, MAX_LABEL_LEN, MAX_SOURCES, Reason};
+use crate::config::{Config, ConfigError, Draft, Exempt, Form, Key, Source};
+use crate::limits::{MAX_EXEMPT, MAX_EXEMPT_LEN, MAX_KEYS, MAX_LABEL_LEN, MAX_SOURCES};
+use crate::mode::{AuthMode, EffectiveMode};
 
-const DEFAULT_SOURCES: [(&str, bool); 3] = [
-    ("authorization", true),
-    ("x-api-key", false),
-    ("x-goog-api-key", false),
-];
-const DEFAULT_EXEMPT: &str = "/healthz";
-
-/// Headers by which a request becomes a connection, or another request.
-const BEYOND_ONE_REQUEST: [&[u8]; 7] = [
-    b"upgrade",
-    b"http2-settings",
-    b"x-http-method",
-    b"x-http-method-override",
-    b"x-method-override",
-    b"x-original-url",
-    b"x-rewrite-url",
-];
+use name::Name;
+use secret::Secret;
 
 /// More than the longest name.
 const LENGTHS: usize = 64;
@@ -99,100 +81,61 @@ impl Policy {
         }
     }
 
+    /// Makes a policy of a configuration in JSON: the object with `auth_mode` and its other fields,
+    /// or one that has it under `proxy`.
+    ///
+    /// Inside and beside `proxy`, whose file is another product's, unknown fields are ignored;
+    /// without `proxy`, an unknown field is an error. A field that is spelled almost like one of
+    /// ours (`apiKey`, `allow-lan-access`) is an error in both. Each character of a string stands
+    /// for one byte, U+0000 to U+00FF. A leading byte order mark is skipped.
+    ///
+    /// `keys`: keys from elsewhere, [`KeyFile`](crate::KeyFile) for example. The text must then have
+    /// neither `api_key` nor `keys`.
+    ///
+    /// ```
+    /// use keygate::Policy;
+    ///
+    /// let file = r#"{"proxy": {"enabled": true, "port": 8045, "auth_mode": "auto",
+    ///     "allow_lan_access": true, "api_key": "sk-example"}}"#;
+    /// let policy = Policy::parse(file, None)?;
+    /// assert!(!policy.decide("GET", "/v1/models", [("x-api-key", "sk-other")]).is_allow());
+    /// # Ok::<(), keygate::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Where the text is no such configuration or it can never work, with the field, the line and
+    /// the column.
+    pub fn parse(text: impl AsRef<[u8]>, keys: Option<&[Key<'_>]>) -> Result<Self, ConfigError> {
+        let mut policy = Self::empty();
+        policy.read(text.as_ref(), Form::File, keys)?;
+        Ok(policy)
+    }
+
+    /// [`parse`](Self::parse) for the object alone: `proxy` is an unknown field.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`parse`](Self::parse).
+    pub fn parse_object(text: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let mut policy = Self::empty();
+        policy.read(text.as_ref(), Form::Object, None)?;
+        Ok(policy)
+    }
+
     /// Makes an empty policy the one that was configured, where it stands.
     pub(crate) fn fill(&mut self, config: &Config<'_>) -> Result<(), ConfigError> {
-        config.check()?;
-        self.auth_mode = config.auth_mode;
-        self.effective_mode = config.auth_mode.effective(config.allow_lan_access);
-        self.store(config)
-            .map_err(|kind| ConfigError { kind, index: None })
+        config.fill(self)
     }
 
-    /// `check` has seen to it that everything fits.
-    fn store(&mut self, config: &Config<'_>) -> Result<(), ConfigErrorKind> {
-        let api_key = config.api_key.filter(|secret| !secret.is_empty());
-        for key in config
-            .keys
-            .unwrap_or(&[])
-            .iter()
-            .copied()
-            .chain(api_key.map(Key::new))
-        {
-            let label = Vec::from_slice(key.label).map_err(|_| ConfigErrorKind::LabelTooLong)?;
-            let secret = Secret::EMPTY;
-            self.keys
-                .push(StoredKey { secret, label })
-                .map_err(|_| ConfigErrorKind::TooManyKeys)?;
-            let stored = self.keys.last_mut().ok_or(ConfigErrorKind::TooManyKeys)?;
-            stored
-                .secret
-                .set(key.secret)
-                .ok_or(ConfigErrorKind::KeyTooLong)?;
-        }
-        let defaults = DEFAULT_SOURCES.each_ref().map(|(name, bearer)| Source {
-            name: name.as_bytes(),
-            bearer: *bearer,
-        });
-        for (index, source) in config.sources.unwrap_or(&defaults).iter().enumerate() {
-            let name = Name::new(source.name).ok_or(ConfigErrorKind::SourceTooLong)?;
-            self.all_sources |= 1 << index;
-            self.lengths |= length_bit(name.len());
-            if let Some(sources) = self.by_length.get_mut(name.len()) {
-                *sources |= 1 << index;
-            }
-            self.bearers |= u8::from(source.bearer) << index;
-            self.sources
-                .push(name)
-                .map_err(|_| ConfigErrorKind::TooManySources)?;
-        }
-        for exempt in config.exempt.unwrap_or(&[Exempt::new(DEFAULT_EXEMPT)]) {
-            let path = Vec::from_slice(exempt.path).map_err(|_| ConfigErrorKind::ExemptTooLong)?;
-            self.exempt
-                .push(path)
-                .map_err(|_| ConfigErrorKind::TooManyExempt)?;
-        }
-        Ok(())
-    }
-
-    /// Decides about a request from its method, its request target as received, and its header
-    /// fields in the order received.
-    ///
-    /// It is [`evaluate`](Self::evaluate), a push of each header and a finish.
-    #[inline]
-    pub fn decide<I>(
-        &self,
-        method: impl AsRef<[u8]>,
-        target: impl AsRef<[u8]>,
-        headers: I,
-    ) -> Decision
-    where
-        I: IntoIterator,
-        I::Item: Header,
-    {
-        let mut evaluation = self.evaluate(method, target);
-        evaluation.push_all(headers);
-        evaluation.finish()
-    }
-
-    /// Begins a decision that is fed one header at a time.
-    #[inline]
-    pub fn evaluate(&self, method: impl AsRef<[u8]>, target: impl AsRef<[u8]>) -> Evaluation<'_> {
-        Evaluation::begin(self, method.as_ref(), target.as_ref())
-    }
-
-    /// Says why a request is decided as it is. For the operator, never for the client: what it
-    /// finds out about a wrong key shows in its text and in the time it takes.
-    pub fn explain<I>(
-        &self,
-        method: impl AsRef<[u8]>,
-        target: impl AsRef<[u8]>,
-        headers: I,
-    ) -> Explanation<'_>
-    where
-        I: IntoIterator + Clone,
-        I::Item: Header,
-    {
-        Explanation::new(self, method.as_ref(), target.as_ref(), headers)
+    /// The same from JSON.
+    pub(crate) fn read(
+        &mut self,
+        text: &[u8],
+        form: Form,
+        keys: Option<&[Key<'_>]>,
+    ) -> Result<(), ConfigError> {
+        crate::config::read(text, form, keys, self)
     }
 
     /// The mode as configured.
@@ -220,12 +163,20 @@ impl Policy {
         (!label.is_empty()).then_some(label)
     }
 
-    /// The header names that matter, in order of precedence and in lower case. A host with a
-    /// header map may pass only these, every occurrence in the order received; the verdict is
-    /// the same.
+    /// The names of the headers that a decision is made from, in lower case: the sources in order of
+    /// precedence. A host with a header map may pass only these, every occurrence in the order
+    /// received; the decision is the same but for the header's index.
     #[must_use]
-    pub fn source_names(&self) -> impl ExactSizeIterator<Item = &str> {
+    pub fn wanted_names(&self) -> impl ExactSizeIterator<Item = &str> {
         (0..self.sources.len()).map(|index| self.source_name(index).unwrap_or_default())
+    }
+
+    /// Whether the first wanted header that is present settles the decision, so that a host need not
+    /// look for the others.
+    #[must_use]
+    #[allow(clippy::unused_self)] // a fact about this policy, whatever it is made of today
+    pub const fn first_decides(&self) -> bool {
+        true
     }
 
     /// The name of one source, in lower case.
@@ -233,41 +184,6 @@ impl Policy {
     pub fn source_name(&self, index: usize) -> Option<&str> {
         let name = self.sources.get(index)?.lower_case();
         core::str::from_utf8(name).ok() // always: a token is ASCII
-    }
-
-    /// Whether a host must drop this header before it forwards a request that was decided so:
-    ///
-    /// - every spelling of a source's name (in any case, with `_` or `.` for `-`), whatever the
-    ///   value and the reason;
-    /// - where no key was asked for (`preflight` and `health`), every spelling of `Upgrade`,
-    ///   `HTTP2-Settings`, `X-HTTP-Method`, `X-HTTP-Method-Override`, `X-Method-Override`,
-    ///   `X-Original-URL` and `X-Rewrite-URL` too: what is let in then is this one request, not a
-    ///   connection and not another request. The host forwards no `Connection: upgrade` either.
-    ///
-    /// True for every header after a deny: a denied request is not forwarded.
-    pub fn drops(
-        &self,
-        decision: &Decision,
-        name: impl AsRef<[u8]>,
-        _value: impl AsRef<[u8]>,
-    ) -> bool {
-        let name = name.as_ref();
-        let keyless = matches!(decision.reason(), Reason::Preflight | Reason::Health);
-        !decision.is_allow()
-            || self.sources.iter().any(|source| source.spells(name))
-            || keyless && BEYOND_ONE_REQUEST.iter().any(|own| spells(name, own))
-    }
-
-    /// The lengths of the names that are read or may be dropped: bit n % 64 for n bytes. A header
-    /// whose name has another length need not be pushed, and [`drops`](Self::drops) need not be
-    /// asked about it.
-    #[must_use]
-    pub fn name_lengths(&self) -> u64 {
-        let sources = self.sources.iter().map(Name::len);
-        let others = BEYOND_ONE_REQUEST.iter().map(|name| name.len());
-        sources
-            .chain(others)
-            .fold(0, |lengths, len| lengths | 1 << (len % 64))
     }
 
     /// The index of the source with this name, among those whose bits are set.
@@ -293,7 +209,54 @@ impl Policy {
     }
 
     pub(crate) fn find_key(&self, credential: &[u8]) -> Option<u8> {
-        crate::compare::find(self.keys.iter().map(|key| &key.secret), credential)
+        secret::find(self.keys.iter().map(|key| &key.secret), credential)
+    }
+}
+
+impl Draft for Policy {
+    fn key(&mut self, key: &Key<'_>) -> bool {
+        let Ok(label) = Vec::from_slice(key.label) else {
+            return false;
+        };
+        let secret = Secret::EMPTY;
+        let stored = StoredKey { secret, label };
+        self.keys.push(stored).is_ok()
+            && self
+                .keys
+                .last_mut()
+                .and_then(|stored| stored.secret.set(key.secret))
+                .is_some()
+    }
+
+    fn source(&mut self, source: &Source<'_>) -> bool {
+        let index = self.sources.len();
+        let Some(name) = Name::new(source.name) else {
+            return false;
+        };
+        let len = name.len();
+        if self.sources.push(name).is_err() {
+            return false;
+        }
+        self.all_sources |= 1 << index;
+        self.lengths |= length_bit(len);
+        if let Some(sources) = self.by_length.get_mut(len) {
+            *sources |= 1 << index;
+        }
+        self.bearers |= u8::from(source.bearer) << index;
+        true
+    }
+
+    fn exempt(&mut self, exempt: &Exempt<'_>) -> bool {
+        Vec::from_slice(exempt.path).is_ok_and(|path| self.exempt.push(path).is_ok())
+    }
+
+    fn mode(&mut self, auth_mode: AuthMode, allow_lan_access: bool) {
+        self.auth_mode = auth_mode;
+        self.effective_mode = auth_mode.effective(allow_lan_access);
+    }
+
+    fn has_source(&self, name: &[u8]) -> bool {
+        self.sources.iter().any(|source| source.equals(name))
     }
 }
 

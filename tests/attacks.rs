@@ -691,7 +691,8 @@ mod from_c {
         let opaque = [u64::MAX; KEYGATE_POLICY_WORDS];
         let mut policy = Box::new(keygate_policy { opaque });
         let size = size_of::<keygate_policy>();
-        let status = unsafe { keygate_policy_init(&raw mut *policy, size, config) };
+        let status =
+            unsafe { keygate_policy_init(&raw mut *policy, size, config, ptr::null_mut()) };
         (policy, status)
     }
 
@@ -911,7 +912,8 @@ mod from_c {
         assert!(unsafe { keygate_policy_drops(&raw const *policy, &off, host, host) });
         policy.opaque = made().opaque;
         let short = size_of::<keygate_policy>() - 1;
-        let status = unsafe { keygate_policy_init(&raw mut *policy, short, &config()) };
+        let status =
+            unsafe { keygate_policy_init(&raw mut *policy, short, &config(), ptr::null_mut()) };
         assert_eq!(status, KEYGATE_ERR_SIZE);
         assert_eq!(decide(&raw const *policy, &request), INVALID);
     }

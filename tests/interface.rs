@@ -152,7 +152,7 @@ fn denials_are_what_sdks_parse() {
         );
     }
     assert_eq!(
-        Reason::NoKeyConfigured.text(),
+        Reason::NoKeyConfigured.text(keygate::Language::En),
         "Proxy auth is enabled but api_key is empty; denying request"
     );
 }

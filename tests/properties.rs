@@ -234,7 +234,7 @@ fn explain<'p>(policy: &'p Policy, request: &Request) -> keygate::Explanation<'p
 }
 
 fn is_wanted(policy: &Policy, name: &[u8]) -> bool {
-    let mut names = policy.source_names();
+    let mut names = policy.wanted_names();
     names.any(|own| own.as_bytes().eq_ignore_ascii_case(name))
 }
 
@@ -349,7 +349,7 @@ proptest! {
     fn the_first_present_source_decides(config in config(), request in request()) {
         let policy = policy(&config);
         let decision = decide(&policy, &request);
-        let first = policy.source_names().enumerate().find_map(|(source, own)| {
+        let first = policy.wanted_names().enumerate().find_map(|(source, own)| {
             let header = request.headers.iter().position(|(name, _)| name.eq_ignore_ascii_case(own.as_bytes()))?;
             Some((source, header))
         });

@@ -1,6 +1,6 @@
 //! No output shows a piece of a key or of a credential.
 
-use keygate::{AuthMode, Config, ConfigBuf, ExactConfigBuf, Exempt, Key, Language, Policy, Source};
+use keygate::{AuthMode, Config, Exempt, Key, KeyFile, Language, Policy, Source};
 use proptest::prelude::*;
 
 /// How many bytes in a row count as a piece.
@@ -187,6 +187,27 @@ fn unusable_texts(secret: &str) -> Vec<String> {
     ]
 }
 
+/// Lines of a key file that cannot be used, with the secret in them.
+fn unusable_lines(secret: &str) -> Vec<String> {
+    vec![
+        format!("{secret}\u{a0}\n"),
+        format!("#\n {secret}\n"),
+        format!("{secret} label={} {secret}\n", secret.repeat(3)),
+        format!("k label={secret}{secret}{secret}"),
+        format!("{secret}\0"),
+        secret.repeat(40),
+    ]
+}
+
+/// An error in every form that it has.
+fn all(error: &keygate::ConfigError) -> String {
+    let mut text = format!("{error} {error:?} {error:#?}");
+    for language in [Language::En, Language::Zh] {
+        error.write(language, &mut text).expect("a string takes it");
+    }
+    text
+}
+
 #[test]
 fn the_search_finds_a_piece() {
     assert!(shows("error: sk-abcdef", "0sk-abc9"));
@@ -214,25 +235,30 @@ proptest! {
             prop_assert!(!shows(&output, &secret), "a configuration error shows it");
         }
         for (index, text) in unusable_texts(&secret).into_iter().enumerate() {
-            let exact = serde_json::from_str::<ExactConfigBuf>(&text);
-            let error = exact.expect_err("refused");
-            prop_assert!(!shows(&format!("{error} {error:?}"), &secret), "text {} is shown", index);
-            let output = match serde_json::from_str::<ConfigBuf>(&text) {
-                Ok(config) => format!("{config:?} {config:#?} {:?}", config.policy()),
-                Err(error) => format!("{error} {error:?}"),
+            let error = Policy::parse_object(&text).expect_err("refused");
+            prop_assert!(!shows(&all(&error), &secret), "text {} is shown", index);
+            let output = match Policy::parse(&text, None) {
+                Ok(policy) => format!("{policy:?} {policy:#?}"),
+                Err(error) => all(&error),
             };
             prop_assert!(!shows(&output, &secret), "text {} is shown leniently", index);
         }
+        for lines in unusable_lines(&secret) {
+            let mut file = KeyFile::new(&lines);
+            let _ = file.by_ref().count();
+            let error = file.end().expect_err("refused");
+            prop_assert!(!shows(&all(&error), &secret), "a line is shown");
+        }
         let sound = format!(r#"{{"auth_mode":"off","api_key":"{secret}"}}"#);
-        let config: ExactConfigBuf = serde_json::from_str(&sound).expect("taken");
-        prop_assert!(!shows(&format!("{config:?} {config:#?} {:?}", config.0.policy()), &secret), "it is shown");
+        let policy = Policy::parse(&sound, None).expect("taken");
+        prop_assert!(!shows(&format!("{policy:?} {policy:#?}"), &secret), "it is shown");
     }
 }
 
 #[test]
 fn a_field_that_is_not_known_is_not_named() {
     let json = r#"{"auth_mode": "strict", "akeyoflettersalone": "api_key"}"#;
-    let error = serde_json::from_str::<keygate::ExactConfigBuf>(json).unwrap_err();
-    assert!(error.to_string().starts_with("unknown field; known are"));
+    let error = Policy::parse(json, None).unwrap_err();
+    assert_eq!(error.kind(), keygate::ConfigErrorKind::FieldUnknown);
     assert!(!error.to_string().contains("letters"));
 }

@@ -48,15 +48,3 @@ fn a_fresh_key_is_wiped() {
     let text = key.as_bytes().to_vec();
     assert_eq!(shows(key, &text), [true, false]);
 }
-
-#[cfg(feature = "serde")]
-#[test]
-fn a_configuration_from_a_file_is_wiped() {
-    for text in [
-        format!(r#"{{"auth_mode":"strict","api_key":"{KEY}"}}"#),
-        format!(r#"{{"auth_mode":"strict","keys":[{{"key":"{KEY}"}}]}}"#),
-    ] {
-        let config: keygate::ConfigBuf = serde_json::from_str(&text).expect("a configuration");
-        assert_eq!(shows(config, KEY.as_bytes()), [true, false]);
-    }
-}

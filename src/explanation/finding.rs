@@ -1,106 +1,311 @@
-//! What can be found, by name and by bit.
+//! What can be found and what is said of it, in one table.
 
 use core::ffi::CStr;
 use core::fmt;
 
-/// A thing worth telling the operator. Its number is its bit in [`Findings`].
+use super::template::{Template, say};
+use crate::text::{Language, Text, text};
+
+/// A part of an explanation. They come in this order; problems and fixes can be several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
-#[repr(u8)]
-pub enum Finding {
+pub enum Section {
+    /// The verdict, the reason and the rule.
+    Verdict,
+    /// The mode, and what `auto` came to.
+    Mode,
+    /// The deciding header.
+    DecidedBy,
+    /// What is wrong.
+    Problem,
+    /// What was sent and not consulted.
+    Ignored,
+    /// What to change.
+    Fix,
+}
+
+impl Section {
+    /// What stands before the text.
+    #[must_use]
+    pub const fn label(self, language: Language) -> &'static str {
+        let (en, zh) = match self {
+            Self::Verdict => ("verdict", "结论"),
+            Self::Mode => ("mode", "模式"),
+            Self::DecidedBy => ("decided by", "依据"),
+            Self::Problem => ("problem", "问题"),
+            Self::Ignored => ("not read", "未读取"),
+            Self::Fix => ("fix", "解决"),
+        };
+        match language {
+            Language::En => en,
+            Language::Zh => zh,
+        }
+    }
+}
+
+/// A row a finding: its number, its name, one sentence in both languages, and what an explanation
+/// says of it. What has no `what` is said by the line about the mode.
+macro_rules! findings {
+    ($($(#[$doc:meta])* $finding:ident = $bit:literal, $name:literal, $en:literal, $zh:literal { $($key:ident: $value:tt),* $(,)? })*) => {
+        /// A thing worth telling the operator. Its number is its bit in [`Findings`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        #[repr(u8)]
+        pub enum Finding {
+            $($(#[$doc])* $finding = $bit,)*
+        }
+
+        impl Finding {
+            /// Every finding, in order of its number.
+            pub const ALL: [Self; [$($bit),*].len()] = [$(Self::$finding,)*];
+
+            /// The name with a NUL at its end, for the C interface.
+            pub(crate) const fn c_name(self) -> &'static CStr {
+                match self {
+                    $(Self::$finding => $name,)*
+                }
+            }
+
+            pub(crate) const fn texts(self) -> Text {
+                match self {
+                    $(Self::$finding => text($en, $zh),)*
+                }
+            }
+
+            pub(super) const fn advice(self) -> Option<Advice> {
+                match self {
+                    $(Self::$finding => advice!($($key: $value),*),)*
+                }
+            }
+        }
+    };
+}
+
+macro_rules! advice {
+    () => {
+        None
+    };
+    (section: $section:tt, what: $what:tt, $(on_allow: $on_allow:tt,)? fix: $fix:tt) => {
+        Some(Advice {
+            section: Section::$section,
+            what: say! $what,
+            on_allow: [$(Some(say! $on_allow),)? None][0],
+            fix: say! $fix,
+        })
+    };
+}
+
+/// What a finding says: where it belongs, what it is, and what to do about it.
+pub(super) struct Advice {
+    pub(super) section: Section,
+    pub(super) what: Template,
+    /// In place of `what` where the request is allowed all the same.
+    pub(super) on_allow: Option<Template>,
+    pub(super) fix: Template,
+}
+
+findings! {
     /// `auth_mode` is `auto`; the text says what it came to, and by which `allow_lan_access`.
-    AutoResolved = 0,
+    AutoResolved = 0, c"auto_resolved",
+        c"auth_mode is auto; allow_lan_access says what it resolves to",
+        c"auth_mode 为 auto;实际模式由 allow_lan_access 决定" {}
     /// There is no key to compare with.
-    NoKeyConfigured = 1,
+    NoKeyConfigured = 1, c"no_key_configured",
+        c"the gate has no key configured",
+        c"网关没有配置 key" {
+        section: Problem,
+        what: ("the gate has no key to compare with (api_key is empty), so no credential can be right",
+            "网关没有可比对的 key(api_key 为空),因此任何凭据都不会通过"),
+        fix: ("set a non-empty api_key in the gate's configuration, then send that key",
+            "在网关配置中设置非空的 api_key,然后在请求中带上它"),
+    }
     /// A header that was not consulted holds a right key.
-    ShadowedMatch = 2,
+    ShadowedMatch = 2, c"shadowed_match",
+        c"a header that was not consulted holds a right key",
+        c"没有被采用的请求头里有正确的 key" {
+        section: Ignored,
+        what: ("{shadows}: holds a right key, but {source} is present and comes first, so it alone decides",
+            "{shadows}:其中的 key 是对的,但请求里还有优先级更高的 {source},只看后者"),
+        on_allow: ("{shadows}: holds a right key too; {source} comes first and alone decides",
+            "{shadows}:其中的 key 也是对的;{source} 优先,只看后者"),
+        fix: ("remove {source} from the request, or put the right key in it",
+            "从请求中删掉 {source},或者把正确的 key 放进去"),
+    }
     /// A header that was not consulted holds something else.
-    ShadowedPresent = 3,
+    ShadowedPresent = 3, c"shadowed_present",
+        c"a header that was not consulted was sent too",
+        c"还发送了没有被采用的请求头" {
+        section: Ignored,
+        what: ("{shadows}: sent too, but {source} comes first and alone decides; no right key there either",
+            "{shadows}:也出现在请求里,但 {source} 优先,只看后者;前者里也没有正确的 key"),
+        on_allow: ("{shadows}: sent too, without a right key; {source} comes first and alone decides",
+            "{shadows}:也出现在请求里,其中没有正确的 key;{source} 优先,只看后者"),
+        fix: ("send one key header only, with a key you are sure of",
+            "只保留一个 key 请求头,并确认其中的 key 正确"),
+    }
     /// The deciding name occurs again.
-    DuplicateIgnored = 4,
+    DuplicateIgnored = 4, c"duplicate_ignored",
+        c"the deciding header was sent more than once",
+        c"起决定作用的请求头发送了不止一次" {
+        section: Ignored,
+        what: ("{source} occurs {duplicates} more; only the first occurrence counts",
+            "{source} 重复出现(另有 {duplicates});只看第一个"),
+        fix: ("send {source} once",
+            "{source} 只发送一次"),
+    }
     /// `Bearer<key>`, without the space.
-    BearerNoSpace = 5,
+    BearerNoSpace = 5, c"bearer_no_space",
+        c"there is no space after Bearer",
+        c"Bearer 后面少了空格" {
+        section: Problem,
+        what: ("there is no space after Bearer, so the whole value was taken for the key",
+            "Bearer 后面少了空格,整个值被当成了 key"),
+        fix: ("write {source}: Bearer <key>, with one space{mended}",
+            "写成 {source}: Bearer <key>,中间一个空格{mended}"),
+    }
     /// `bearer <key>` or `BEARER <key>`.
-    BearerCase = 6,
+    BearerCase = 6, c"bearer_case",
+        c"Bearer is not written with a capital B and small letters",
+        c"Bearer 的大小写不对" {
+        section: Problem,
+        what: ("the word Bearer has wrong capital or small letters, so it was not removed and was taken for part of the key",
+            "Bearer 的大小写不对,所以没有被去掉,而是被当成了 key 的一部分"),
+        fix: ("write {source}: Bearer <key>, with a capital B and the rest in lower case{mended}",
+            "写成 {source}: Bearer <key>,首字母大写、其余小写{mended}"),
+    }
     /// More than one space, or a tab, after `Bearer`.
-    BearerExtraSpace = 7,
+    BearerExtraSpace = 7, c"bearer_extra_space",
+        c"there is more than one space, or a tab, after Bearer",
+        c"Bearer 后面有多个空格或制表符" {
+        section: Problem,
+        what: ("more than one space, or a tab, stands after Bearer; exactly one space is removed",
+            "Bearer 后面有多个空格或制表符;只会去掉一个空格"),
+        fix: ("write {source}: Bearer <key>, with exactly one space{mended}",
+            "写成 {source}: Bearer <key>,中间恰好一个空格{mended}"),
+    }
     /// `Bearer Bearer <key>`.
-    BearerDoubled = 8,
+    BearerDoubled = 8, c"bearer_doubled",
+        c"Bearer is there twice",
+        c"Bearer 写了两次" {
+        section: Problem,
+        what: ("Bearer stands twice and is removed once; often the client adds it by itself",
+            "Bearer 写了两次,只会去掉一次;常见原因是客户端会自动添加"),
+        fix: ("write Bearer once, or give the client the bare key{mended}",
+            "Bearer 只写一次,或者只把 key 本身交给客户端{mended}"),
+    }
     /// `Bearer <key>` in a header that takes the bare key.
-    BearerInKeyHeader = 9,
+    BearerInKeyHeader = 9, c"bearer_in_key_header",
+        c"Bearer was sent in a header that takes the bare key",
+        c"只应放 key 的请求头里写了 Bearer" {
+        section: Problem,
+        what: ("{source} takes the bare key; Bearer was taken for part of it",
+            "{source} 里只应放 key 本身;Bearer 被当成了 key 的一部分"),
+        fix: ("drop the word Bearer and the space from {source}{mended}",
+            "去掉 {source} 中的 Bearer 和空格{mended}"),
+    }
     /// `Basic ...`, `Token ...` and the like.
-    OtherScheme = 10,
+    OtherScheme = 10, c"other_scheme",
+        c"another scheme than Bearer was sent",
+        c"使用了 Bearer 以外的方案" {
+        section: Problem,
+        what: ("the value starts with another word than Bearer (Basic, Token or the like), which was taken for part of the key",
+            "值以 Bearer 以外的方案名开头(如 Basic、Token),它被当成了 key 的一部分"),
+        fix: ("write {source}: Bearer <key>; with curl use -H, not -u",
+            "写成 {source}: Bearer <key>;用 curl 时请用 -H,不要用 -u"),
+    }
     /// The credential is wrapped in quotes.
-    Quoted = 11,
+    Quoted = 11, c"quoted",
+        c"the credential is wrapped in quotes",
+        c"凭据外面带了引号" {
+        section: Problem,
+        what: ("the value is wrapped in quotes, which were taken for part of the key",
+            "值外面带了引号,引号被当成了 key 的一部分"),
+        fix: ("remove the quotes; look at the .env or settings file that the key comes from{mended}",
+            "去掉引号,并检查 key 所在的 .env 或配置文件{mended}"),
+    }
     /// The credential is an example that was never replaced, or a variable never expanded.
-    Placeholder = 12,
+    Placeholder = 12, c"placeholder",
+        c"the credential is an example that was never replaced, or a variable that was never expanded",
+        c"凭据是没有替换的示例文字,或没有展开的变量" {
+        section: Problem,
+        what: ("the value looks like an example that was never replaced, or a variable that was never expanded",
+            "值看起来是没有替换的示例文字,或没有展开的变量"),
+        fix: ("put the real key in its place; for a shell variable, set it and use double quotes",
+            "换成真正的 key;如果用的是 shell 变量,请先设置它并使用双引号"),
+    }
     /// A key-like header that is not a source.
-    UnreadHeader = 13,
+    UnreadHeader = 13, c"unread_header",
+        c"a key-like header was sent that the gate does not read",
+        c"发送了像 key 请求头、但网关不读取的请求头" {
+        section: Ignored,
+        what: ("{unread}: looks like a key header, but the gate reads only {sources}",
+            "{unread}:像是 key 请求头,但网关只读取 {sources}"),
+        fix: ("send the key as {example}, not in {unread}{mended}",
+            "用 {example} 发送 key,不要用 {unread}{mended}"),
+    }
     /// A key-like parameter in the query.
-    KeyInQuery = 14,
+    KeyInQuery = 14, c"key_in_query",
+        c"a key-like parameter is in the query",
+        c"查询参数里有像 key 的参数" {
+        section: Ignored,
+        what: ("the query parameter {parameter}: no key is read from a URL, since logs keep URLs",
+            "查询参数 {parameter}:网关不从 URL 中读取 key,因为日志会记录 URL"),
+        fix: ("take {parameter} out of the URL and send the key as {example}",
+            "从 URL 中去掉 {parameter},用 {example} 发送 key"),
+    }
     /// The credential is the beginning of a key or begins with one: 8 bytes or more are shared.
-    Truncated = 15,
+    Truncated = 15, c"truncated",
+        c"the credential is part of a key, or a key is part of it",
+        c"凭据是 key 的一部分,或者 key 是凭据的一部分" {
+        section: Problem,
+        what: ("the credential ({credential_len}) {part}",
+            "凭据({credential_len}){part}"),
+        fix: ("copy the key again, whole and with nothing after it",
+            "重新复制 key:要完整,后面也不要多出内容"),
+    }
     /// An exempt path, in `strict`.
-    HealthInStrict = 16,
+    HealthInStrict = 16, c"health_in_strict",
+        c"an exempt path was requested, but strict guards it too",
+        c"请求的是放行路径,但 strict 模式下它也需要 key" {
+        section: Problem,
+        what: ("{exempt} is open only in all_except_health; strict guards it like every other path",
+            "{exempt} 只在 all_except_health 下放行;strict 模式下它和其他路径一样需要 key"),
+        fix: ("to open {exempt} to everyone, set auth_mode to all_except_health",
+            "如果要让 {exempt} 对所有人放行,把 auth_mode 设为 all_except_health"),
+    }
     /// Nearly an exempt path, or one with another method than GET or HEAD.
-    HealthNearMiss = 17,
+    HealthNearMiss = 17, c"health_near_miss",
+        c"the request is almost one of an exempt path",
+        c"请求和放行路径相近但不相同" {
+        section: Problem,
+        what: ("the request comes near the open path {exempt} but is not the same: the path is compared byte for byte, and only GET and HEAD are open",
+            "请求和放行路径 {exempt} 相近但不相同:路径逐字节比较,而且只放行 GET 和 HEAD"),
+        fix: ("request exactly GET {exempt}",
+            "把请求改成恰好是 GET {exempt}"),
+    }
     /// `options` in another case than upper.
-    OptionsCase = 18,
+    OptionsCase = 18, c"options_case",
+        c"the method is OPTIONS in another case",
+        c"方法名是 OPTIONS,但大小写不对" {
+        section: Problem,
+        what: ("the method is not written OPTIONS, in capitals; methods are case-sensitive, so this is no CORS preflight",
+            "方法名没有写成大写的 OPTIONS;方法名区分大小写,因此不算 CORS 预检请求"),
+        fix: ("for a preflight, write OPTIONS in capitals",
+            "如果要发预检请求,把方法名写成大写的 OPTIONS"),
+    }
 }
 
 impl Finding {
-    /// Every finding, in order of its number.
-    pub const ALL: [Self; 19] = [
-        Self::AutoResolved,
-        Self::NoKeyConfigured,
-        Self::ShadowedMatch,
-        Self::ShadowedPresent,
-        Self::DuplicateIgnored,
-        Self::BearerNoSpace,
-        Self::BearerCase,
-        Self::BearerExtraSpace,
-        Self::BearerDoubled,
-        Self::BearerInKeyHeader,
-        Self::OtherScheme,
-        Self::Quoted,
-        Self::Placeholder,
-        Self::UnreadHeader,
-        Self::KeyInQuery,
-        Self::Truncated,
-        Self::HealthInStrict,
-        Self::HealthNearMiss,
-        Self::OptionsCase,
-    ];
-
-    /// The name with a NUL at its end, for the C interface.
-    pub(crate) const fn c_name(self) -> &'static CStr {
-        match self {
-            Self::AutoResolved => c"auto_resolved",
-            Self::NoKeyConfigured => c"no_key_configured",
-            Self::ShadowedMatch => c"shadowed_match",
-            Self::ShadowedPresent => c"shadowed_present",
-            Self::DuplicateIgnored => c"duplicate_ignored",
-            Self::BearerNoSpace => c"bearer_no_space",
-            Self::BearerCase => c"bearer_case",
-            Self::BearerExtraSpace => c"bearer_extra_space",
-            Self::BearerDoubled => c"bearer_doubled",
-            Self::BearerInKeyHeader => c"bearer_in_key_header",
-            Self::OtherScheme => c"other_scheme",
-            Self::Quoted => c"quoted",
-            Self::Placeholder => c"placeholder",
-            Self::UnreadHeader => c"unread_header",
-            Self::KeyInQuery => c"key_in_query",
-            Self::Truncated => c"truncated",
-            Self::HealthInStrict => c"health_in_strict",
-            Self::HealthNearMiss => c"health_near_miss",
-            Self::OptionsCase => c"options_case",
-        }
-    }
-
     /// The name for logs and programs, `bearer_no_space` for example.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        crate::decision::plain(self.c_name())
+        crate::text::plain(self.c_name())
+    }
+
+    /// One sentence, without what this request is about.
+    #[must_use]
+    pub const fn text(self, language: Language) -> &'static str {
+        self.texts().get(language)
     }
 
     pub(crate) const fn bit(self) -> u32 {
@@ -169,7 +374,8 @@ impl Findings {
     /// The findings, in order of their numbers.
     pub fn iter(self) -> impl Iterator<Item = Finding> {
         Finding::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(move |finding| self.contains(*finding))
     }
 }

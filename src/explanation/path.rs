@@ -2,7 +2,7 @@
 
 use heapless::Vec;
 
-use crate::MAX_EXEMPT_LEN;
+use crate::limits::MAX_EXEMPT_LEN;
 
 /// A path percent-decoded (RFC 3986 section 2.1), without `;...` parameters, empty and dot
 /// segments (section 5.2.4) and a trailing slash, in lower case.

@@ -42,7 +42,7 @@ int main() {
   keygate::decision decision = policy->decide("GET", "/v1/models", headers, 2);
   CHECK(decision && decision.reason() == KEYGATE_REASON_KEY_MATCHED && decision.raw().header == 1);
   CHECK(policy->key_label(0) == "first" && policy->key_label(1).empty());
-  CHECK(policy->source_count() == 3 && policy->source_name(0) == "authorization");
+  CHECK(policy->wanted_count() == 3 && policy->wanted_name(1) == "x-api-key" && policy->key_count() == 1 && policy->source_name(0) == "authorization");
   CHECK(policy->drops(decision, "X_API_KEY", "") && !policy->drops(decision, "host", ""));
   CHECK(!policy->drops(decision, "Upgrade", "websocket"));
   CHECK(policy->drops(policy->decide("OPTIONS", "/", headers, 1), "Upgrade", "websocket"));
@@ -76,10 +76,14 @@ int main() {
   headers[1] = keygate::header("authorization", "Bearersk-right");
   decision = policy->decide("GET", "/", headers, 2);
   CHECK(!decision && std::strcmp(decision.reason_name(), "key_mismatch") == 0);
-  CHECK(std::strstr(decision.challenge(), "invalid_token") && std::strstr(decision.body(), "invalid_api_key"));
+  CHECK(std::strstr(decision.body(), "invalid_api_key"));
+  keygate_header answer;
+  CHECK(policy->denial_header(decision, 0, answer) && keygate::view(answer.name) == "WWW-Authenticate");
+  CHECK(keygate::view(answer.value).find("invalid_token") != std::string_view::npos);
+  CHECK(policy->denial_header(decision, 1, answer) && !policy->denial_header(decision, 2, answer));
   CHECK(policy->findings("GET", "/", headers, 2) == KEYGATE_FINDING_BEARER_NO_SPACE);
   char why[16];
-  CHECK(policy->explain("GET", "/", headers, 2, why, sizeof why) > sizeof why && why[15] == 0);
+  CHECK(policy->explain("GET", "/", headers, 2, KEYGATE_LANGUAGE_ZH, why, sizeof why) > sizeof why && why[15] == 0);
 
   keygate::evaluation evaluation(*policy, "GET", "/");
   CHECK(evaluation.push("host", "h"));

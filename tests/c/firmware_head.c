@@ -17,7 +17,7 @@ int main(int argc, char **argv) {
   config.exempt_count = 2;
   config.api_key = (keygate_str){argv[1], strlen(argv[1])};
   if (keygate_mode_parse((keygate_str){argv[2], strlen(argv[2])}, &config.auth_mode) != KEYGATE_OK ||
-      keygate_policy_init(&policy, sizeof policy, &config) != KEYGATE_OK) {
+      keygate_policy_init(&policy, sizeof policy, &config, NULL) != KEYGATE_OK) {
     return 2;
   }
   static head head;

@@ -46,13 +46,13 @@ int gate(const char *value, size_t length) {
   keygate_config config;
   keygate_config_init(&config, sizeof config);
   config.api_key = (keygate_str){"sk-free", 7};
-  if (keygate_policy_init(&policy, sizeof policy, &config) != KEYGATE_OK) {
+  if (keygate_policy_init(&policy, sizeof policy, &config, NULL) != KEYGATE_OK) {
     return 2;
   }
   keygate_header header = {{"x-api-key", 9}, {value, length}};
   keygate_request request = {sizeof request, {"GET", 3}, {"/", 1}, &header, 1};
   char why[256];
-  if (keygate_explain(&policy, &request, why, sizeof why) == 0) {
+  if (keygate_explain(&policy, &request, KEYGATE_LANGUAGE_EN, why, sizeof why) == 0) {
     return 2;
   }
   return !keygate_decide(&policy, &request, NULL);

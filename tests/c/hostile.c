@@ -25,7 +25,7 @@ static keygate_config fresh_config(void) {
 
 static void make(keygate_policy *policy) {
   keygate_config config = fresh_config();
-  CHECK(keygate_policy_init(policy, sizeof *policy, &config) == KEYGATE_OK);
+  CHECK(keygate_policy_init(policy, sizeof *policy, &config, NULL) == KEYGATE_OK);
 }
 
 static keygate_request right_request(keygate_header *header) {
@@ -38,6 +38,10 @@ static keygate_decision stale(void) {
                             KEYGATE_BEARER_STRIPPED, 7};
 }
 
+static bool same(keygate_str text, const char *other) {
+  return text.len == strlen(other) && memcmp(text.ptr, other, text.len) == 0;
+}
+
 /* The decision says what it must of a bad call, and no more is set than that. */
 static void invalid(const keygate_policy *policy, const keygate_request *request) {
   keygate_decision out = stale();
@@ -48,9 +52,10 @@ static void invalid(const keygate_policy *policy, const keygate_request *request
   CHECK(keygate_decide(policy, request, NULL) == KEYGATE_DENY);
   CHECK(keygate_findings(policy, request) == 0);
   char text[256];
-  size_t needed = keygate_explain(policy, request, text, sizeof text);
+  size_t needed = keygate_explain(policy, request, KEYGATE_LANGUAGE_EN, text, sizeof text);
   CHECK(needed == strlen(text) && needed > 0);
-  CHECK(strcmp(text, keygate_reason_text(KEYGATE_REASON_INVALID_CALL)) == 0);
+  const char *reason = keygate_reason_text(KEYGATE_REASON_INVALID_CALL, KEYGATE_LANGUAGE_EN);
+  CHECK(strncmp(text, reason, strlen(reason)) == 0 && strncmp(text + strlen(reason), ": ", 2) == 0);
 }
 
 static keygate_status refused(const keygate_config *config) {
@@ -58,9 +63,9 @@ static keygate_status refused(const keygate_config *config) {
   keygate_header header;
   keygate_request request = right_request(&header);
   make(&policy);
-  keygate_status status = keygate_policy_init(&policy, sizeof policy, config);
+  keygate_status status = keygate_policy_init(&policy, sizeof policy, config, NULL);
   CHECK(status < 0);
-  CHECK(strcmp(keygate_status_text(status), "unknown status") != 0);
+  CHECK(strcmp(keygate_status_text(status, KEYGATE_LANGUAGE_EN), "unknown status") != 0);
   invalid(&policy, &request);
   static const keygate_policy zero;
   CHECK(memcmp(&policy, &zero, sizeof zero) == 0); /* no key is left in it */
@@ -79,10 +84,10 @@ static void null_pointers(void) {
   invalid(NULL, NULL);
   keygate_config_init(NULL, sizeof config);
   CHECK(keygate_mode_parse(STR("off"), NULL) == KEYGATE_ERR_NULL);
-  CHECK(keygate_policy_init(NULL, sizeof policy, &config) == KEYGATE_ERR_NULL);
+  CHECK(keygate_policy_init(NULL, sizeof policy, &config, NULL) == KEYGATE_ERR_NULL);
   CHECK(refused(NULL) == KEYGATE_ERR_NULL);
   keygate_policy_wipe(NULL);
-  CHECK(keygate_policy_source_count(NULL) == 0);
+  CHECK(keygate_policy_wanted_count(NULL) == 0);
   CHECK(keygate_policy_source_name(NULL, 0).ptr == NULL && keygate_policy_source_name(NULL, 0).len == 0);
   CHECK(keygate_policy_key_label(NULL, 0).ptr == NULL);
   keygate_decision allowed = {.size = sizeof allowed};
@@ -100,10 +105,12 @@ static void null_pointers(void) {
   keygate_evaluation_begin(&evaluation, sizeof evaluation, NULL, NONE, NONE);
   CHECK(!keygate_evaluation_push(&evaluation, header.name, header.value));
   CHECK(!keygate_evaluation_finish(&evaluation, NULL));
-  CHECK(strstr(keygate_denial_challenge(NULL), "keygate") != NULL);
+  keygate_header answer;
+  CHECK(keygate_denial_header(NULL, NULL, 0, &answer) && strstr(answer.value.ptr, "keygate") != NULL);
+  CHECK(!keygate_denial_header(NULL, NULL, 0, NULL));
   CHECK(strstr(keygate_denial_body(NULL), "invalid_api_key") != NULL);
-  CHECK(keygate_explain(&policy, &request, NULL, 0) > 0);
-  CHECK(keygate_explain(&policy, &request, NULL, 100) > 0);
+  CHECK(keygate_explain(&policy, &request, KEYGATE_LANGUAGE_EN, NULL, 0) > 0);
+  CHECK(keygate_explain(&policy, &request, KEYGATE_LANGUAGE_EN, NULL, 100) > 0);
   char buffer[40];
   CHECK(keygate_generate_key(NULL, buffer, sizeof buffer) == 0 && buffer[0] == 0);
 
@@ -172,7 +179,7 @@ static void lengths(void) {
     keygate_mode mode = KEYGATE_MODE_OFF;
     CHECK(keygate_mode_parse((keygate_str){"off", bad[i]}, &mode) == KEYGATE_ERR_LENGTH && mode == KEYGATE_MODE_STRICT);
     char buffer[64] = "as it was";
-    CHECK(keygate_explain(&policy, &request, buffer, bad[i]) > 0 && strcmp(buffer, "as it was") == 0);
+    CHECK(keygate_explain(&policy, &request, KEYGATE_LANGUAGE_EN, buffer, bad[i]) > 0 && strcmp(buffer, "as it was") == 0);
     CHECK(keygate_generate_key((const uint8_t *)"0123456789abcdef", buffer, bad[i]) == 0);
     CHECK(strcmp(buffer, "as it was") == 0);
     keygate_config_init(&config, bad[i]);
@@ -215,7 +222,7 @@ static void misaligned(void) {
   for (size_t off = 1; off < sizeof(size_t); off++) {
     void *at = memory + off;
     memset(memory, 0x5a, sizeof memory);
-    CHECK(keygate_policy_init(at, sizeof policy, &config) == KEYGATE_ERR_ALIGNMENT);
+    CHECK(keygate_policy_init(at, sizeof policy, &config, NULL) == KEYGATE_ERR_ALIGNMENT);
     keygate_config_init(at, sizeof config);
     keygate_policy_wipe(at);
     CHECK(!keygate_decide(&policy, &request, at));
@@ -294,7 +301,7 @@ static void sizes(void) {
     memset(newer_config.rest, 0, sizeof newer_config.rest);
     CHECK(keygate_decide(&policy, &newer.request, NULL));
     keygate_policy other;
-    CHECK(keygate_policy_init(&other, sizeof other, &newer_config.config) == KEYGATE_OK);
+    CHECK(keygate_policy_init(&other, sizeof other, &newer_config.config, NULL) == KEYGATE_OK);
     newer.rest[tail - 1] = 1;
     invalid(&policy, &newer.request);
     newer_config.rest[tail - 1] = 0x80;
@@ -336,7 +343,7 @@ static void sizes(void) {
   keygate_config config = fresh_config();
   for (size_t size = 0; size < sizeof policy; size += 8) {
     keygate_policy *small = guarded(size, 1);
-    CHECK(keygate_policy_init(small, size, &config) == KEYGATE_ERR_SIZE);
+    CHECK(keygate_policy_init(small, size, &config, NULL) == KEYGATE_ERR_SIZE);
     release(small, size);
   }
   for (size_t size = 0; size < sizeof size; size++) {
@@ -393,22 +400,22 @@ static void unknown_numbers(void) {
   CHECK(keygate_mode_parse(STR("Strict"), &mode) == KEYGATE_ERR_MODE && mode == KEYGATE_MODE_STRICT);
   CHECK(keygate_mode_parse(NONE, &mode) == KEYGATE_ERR_MODE);
 
-  CHECK(strstr(keygate_status_text(KEYGATE_ERR_KEY_EMPTY), "empty") != NULL);
+  CHECK(strstr(keygate_status_text(KEYGATE_ERR_KEY_EMPTY, KEYGATE_LANGUAGE_EN), "empty") != NULL);
   for (keygate_status a = -40; a < 1; a++) {
     for (keygate_status b = a + 1; b < 2; b++) {
-      const char *text = keygate_status_text(a);
-      CHECK(strcmp(text, "unknown status") == 0 || strcmp(text, keygate_status_text(b)) != 0);
+      const char *text = keygate_status_text(a, KEYGATE_LANGUAGE_EN);
+      CHECK(strcmp(text, "unknown status") == 0 || strcmp(text, keygate_status_text(b, KEYGATE_LANGUAGE_EN)) != 0);
     }
   }
   /* Total: every number has a text, and each constant its own. */
   for (int number = -300; number < 300; number++) {
-    CHECK(*keygate_reason_text(number) && *keygate_reason_name(number) && *keygate_status_text(number));
-    CHECK(*keygate_mode_name(number) && *keygate_finding_text((uint32_t)number));
+    CHECK(*keygate_reason_text(number, KEYGATE_LANGUAGE_EN) && *keygate_reason_name(number) && *keygate_status_text(number, KEYGATE_LANGUAGE_EN));
+    CHECK(*keygate_mode_name(number) && *keygate_finding_name((uint32_t)number));
   }
-  CHECK(strcmp(keygate_finding_text(0), "unknown") == 0);
-  CHECK(strcmp(keygate_finding_text(3), "unknown") == 0);
-  CHECK(strcmp(keygate_finding_text(KEYGATE_FINDING_OPTIONS_CASE), "options_case") == 0);
-  CHECK(strcmp(keygate_finding_text(KEYGATE_FINDING_OPTIONS_CASE << 1), "unknown") == 0);
+  CHECK(strcmp(keygate_finding_name(0), "unknown") == 0);
+  CHECK(strcmp(keygate_finding_name(3), "unknown") == 0);
+  CHECK(strcmp(keygate_finding_name(KEYGATE_FINDING_OPTIONS_CASE), "options_case") == 0);
+  CHECK(strcmp(keygate_finding_name(KEYGATE_FINDING_OPTIONS_CASE << 1), "unknown") == 0);
 }
 
 static void storage(void) {
@@ -423,7 +430,7 @@ static void storage(void) {
   memcpy(&other, &policy, sizeof other);
   keygate_policy_wipe(&policy);
   invalid(&policy, &request);
-  CHECK(keygate_policy_source_count(&policy) == 0 && keygate_policy_source_name(&policy, 0).ptr == NULL);
+  CHECK(keygate_policy_wanted_count(&policy) == 0 && keygate_policy_source_name(&policy, 0).ptr == NULL);
   const keygate_decision off = {
       .size = sizeof off, .verdict = KEYGATE_ALLOW, .reason = KEYGATE_REASON_AUTH_OFF};
   CHECK(keygate_policy_drops(&policy, &off, STR("host"), NONE));
@@ -438,7 +445,7 @@ static void storage(void) {
   keygate_config config = fresh_config();
   make(&policy);
   config.auth_mode = 99;
-  CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_ERR_MODE);
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config, NULL) == KEYGATE_ERR_MODE);
   invalid(&policy, &request);
 }
 
@@ -525,8 +532,8 @@ static void overlaps(void) {
     CHECK(memcmp(&policy, &before, sizeof policy) == 0);
   }
   for (size_t at = 0; at < sizeof policy; at += 7) {
-    CHECK(keygate_explain(&policy, &request, (char *)&policy + at, 0) > 0);
-    CHECK(keygate_explain(&policy, &request, (char *)&policy + at, 64) == 0);
+    CHECK(keygate_explain(&policy, &request, KEYGATE_LANGUAGE_EN, (char *)&policy + at, 0) > 0);
+    CHECK(keygate_explain(&policy, &request, KEYGATE_LANGUAGE_EN, (char *)&policy + at, 64) == 0);
     CHECK(memcmp(&policy, &before, sizeof policy) == 0);
   }
   /* A decision with the size field of a decision, inside the room for the policy's label. */
@@ -535,12 +542,12 @@ static void overlaps(void) {
   config.api_key = NONE;
   config.keys = &labelled;
   config.key_count = 1;
-  CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_OK);
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config, NULL) == KEYGATE_OK);
   keygate_str inside = keygate_policy_key_label(&policy, 0);
   uintptr_t aligned = ((uintptr_t)inside.ptr + inside.len + 7) / 8 * 8;
   keygate_policy labelled_before;
   for (size_t size = sizeof(keygate_decision) - 1; size <= sizeof(keygate_decision); size++) {
-    CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_OK);
+    CHECK(keygate_policy_init(&policy, sizeof policy, &config, NULL) == KEYGATE_OK);
     *(size_t *)aligned = size;
     VALGRIND_MAKE_MEM_DEFINED(&policy, sizeof policy);
     labelled_before = policy;
@@ -600,13 +607,13 @@ static void overlaps(void) {
   make(&policy);
   VALGRIND_MAKE_MEM_DEFINED(&policy, sizeof policy);
   config = fresh_config();
-  CHECK(keygate_policy_init(&policy, sizeof policy, (keygate_config *)&policy) == KEYGATE_ERR_OVERLAP);
+  CHECK(keygate_policy_init(&policy, sizeof policy, (keygate_config *)&policy, NULL) == KEYGATE_ERR_OVERLAP);
   config.api_key = (keygate_str){(char *)&policy + 100, 20};
-  CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_ERR_OVERLAP);
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config, NULL) == KEYGATE_ERR_OVERLAP);
   config = fresh_config();
   config.sources = (keygate_source *)&policy;
   config.source_count = 2;
-  CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_ERR_OVERLAP);
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config, NULL) == KEYGATE_ERR_OVERLAP);
   invalid(&policy, &request);
 
   /* The random bytes and the key in one buffer. */
@@ -647,7 +654,7 @@ static void large(void) {
   CHECK(!keygate_decide(&policy, &request, &out) && out.reason == KEYGATE_REASON_CREDENTIAL_UNUSABLE);
   memcpy(value + LONG - key.len, key.ptr, key.len);
   CHECK(keygate_decide(&policy, &request, &out) && out.key == 0);
-  CHECK(keygate_explain(&policy, &request, NULL, 0) > 0);
+  CHECK(keygate_explain(&policy, &request, KEYGATE_LANGUAGE_EN, NULL, 0) > 0);
   release(value, LONG);
   free(list);
 
@@ -664,7 +671,7 @@ static void large(void) {
   config.key_count = 9;
   CHECK(refused(&config) == KEYGATE_ERR_TOO_MANY_KEYS);
   config.key_count = 8;
-  CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_OK);
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config, NULL) == KEYGATE_OK);
   CHECK(keygate_decide(&policy, &request, &out) && out.key == 0);
   CHECK(keygate_policy_key_label(&policy, 7).len == 5 && keygate_policy_key_label(&policy, 8).ptr == NULL);
   CHECK(keygate_policy_key_label(&policy, SIZE_MAX).ptr == NULL);
@@ -672,12 +679,178 @@ static void large(void) {
   for (size_t i = 0; i < 8; i++) {
     many[i].secret.len = i + 1;
   }
-  CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_OK);
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config, NULL) == KEYGATE_OK);
   for (size_t i = 0; i < 9; i++) {
     header.value.len = i + 1;
     bool allow = keygate_decide(&policy, &request, &out);
     CHECK(allow == (i < 8) && out.key == (i < 8 ? (int)i : -1));
   }
+}
+
+/* The sentence about an error, and that it is as long as it is said to be. */
+static const char *sentence(const keygate_config_error *error, keygate_language language) {
+  static char text[512];
+  size_t needed = keygate_config_error_text(error, language, text, sizeof text);
+  CHECK(needed == strlen(text) && needed > 0);
+  char part[16];
+  CHECK(keygate_config_error_text(error, language, part, sizeof part) == needed);
+  CHECK(strlen(part) < sizeof part && strncmp(part, text, strlen(part)) == 0);
+  CHECK(keygate_config_error_text(error, language, NULL, 0) == needed);
+  return text;
+}
+
+static keygate_config_error stale_error(void) {
+  keygate_config_error error;
+  memset(&error, 0x5a, sizeof error);
+  error.size = sizeof error;
+  return error;
+}
+
+/* Which field and which entry, and where in a text. */
+static void config_errors(void) {
+  keygate_policy policy;
+  keygate_config config = fresh_config();
+  keygate_config_error error = stale_error();
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config, &error) == KEYGATE_OK);
+  CHECK(error.status == KEYGATE_OK && error.index == SIZE_MAX && error.line == 0 && error.byte_class == KEYGATE_BYTE_NONE);
+  keygate_key keys[] = {{STR("one"), NONE}, {STR("two\n"), STR("b")}};
+  config.api_key = NONE;
+  config.keys = keys;
+  config.key_count = 2;
+  error = stale_error();
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config, &error) == KEYGATE_ERR_KEY_BYTE);
+  CHECK(error.size == sizeof error && error.status == KEYGATE_ERR_KEY_BYTE && error.field == KEYGATE_FIELD_KEY);
+  CHECK(error.index == 1 && error.byte_class == KEYGATE_BYTE_LINE_FEED && error.line == 0 && error.column == 0);
+  CHECK(strcmp(sentence(&error, KEYGATE_LANGUAGE_EN),
+               "keys[1].key: the key contains a line feed, which no header value can carry") == 0);
+  CHECK(strstr(sentence(&error, KEYGATE_LANGUAGE_ZH), "keys[1].key:") != NULL);
+  CHECK(strcmp(sentence(&error, 99), sentence(&error, KEYGATE_LANGUAGE_EN)) == 0);
+  /* What C alone can do wrong has its field too. */
+  keys[1].secret = (keygate_str){NULL, 4};
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config, &error) == KEYGATE_ERR_NULL);
+  CHECK(error.field == KEYGATE_FIELD_KEYS && error.index == 1);
+  CHECK(strcmp(sentence(&error, KEYGATE_LANGUAGE_EN), "keys[1]: a pointer that must not be NULL is NULL") == 0);
+  config = fresh_config();
+  config.auth_mode = 7;
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config, &error) == KEYGATE_ERR_MODE);
+  CHECK(error.field == KEYGATE_FIELD_AUTH_MODE);
+  /* A report that cannot be written, or would be written over the policy, makes none. */
+  keygate_header header;
+  keygate_request request = right_request(&header);
+  config = fresh_config();
+  make(&policy);
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config, (keygate_config_error *)((char *)&error + 1)) ==
+        KEYGATE_ERR_ALIGNMENT);
+  invalid(&policy, &request);
+  for (size_t size = 0; size < offsetof(keygate_config_error, field); size++) {
+    make(&policy);
+    error = stale_error();
+    error.size = size;
+    keygate_config_error before = error;
+    CHECK(keygate_policy_init(&policy, sizeof policy, &config, &error) == KEYGATE_ERR_SIZE);
+    CHECK(memcmp(&error, &before, sizeof error) == 0);
+    invalid(&policy, &request);
+  }
+  make(&policy);
+  keygate_config_error *inside = (keygate_config_error *)((char *)&policy + 512);
+  inside->size = sizeof *inside;
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config, inside) == KEYGATE_ERR_OVERLAP);
+  static const keygate_policy zero;
+  CHECK(memcmp(&policy, &zero, sizeof zero) == 0);
+  /* A shorter error is told as much as it has room for. */
+  config.api_key = STR("k ");
+  error = stale_error();
+  error.size = offsetof(keygate_config_error, byte_class);
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config, &error) == KEYGATE_ERR_KEY_EDGE);
+  CHECK(error.field == KEYGATE_FIELD_API_KEY && error.byte_class == 0x5a5a5a5a);
+  for (keygate_status status = -64; status < 8; status++) {
+    error = stale_error();
+    error.status = status;
+    sentence(&error, KEYGATE_LANGUAGE_EN);
+    bool known = strcmp(keygate_status_name(status), "unknown") != 0;
+    CHECK(known == (strcmp(keygate_status_text(status, KEYGATE_LANGUAGE_EN), "unknown status") != 0));
+  }
+  CHECK(strstr(sentence(NULL, KEYGATE_LANGUAGE_EN), "NULL") != NULL);
+}
+
+#define PARSE(json, keys, count, error) keygate_policy_parse(&policy, sizeof policy, STR(json), keys, count, error)
+
+static void parsed(void) {
+  keygate_policy policy;
+  keygate_config_error error = stale_error();
+  keygate_header header;
+  keygate_request request = right_request(&header);
+  CHECK(PARSE("\xef\xbb\xbf{\"proxy\": {\"auth_mode\": \"strict\", \"api_key\": \"sk-0123456789abcdef\"}}\r\n", NULL, 0,
+              &error) == KEYGATE_OK);
+  CHECK(error.status == KEYGATE_OK && keygate_policy_key_count(&policy) == 1);
+  header.value = STR("sk-0123456789abcdef");
+  CHECK(keygate_decide(&policy, &request, NULL));
+  CHECK(PARSE("{\"auth_mode\": \"strict\",\n  \"apiKey\": \"k\"}", NULL, 0, &error) == KEYGATE_ERR_FIELD_MISSPELT);
+  CHECK(error.field == KEYGATE_FIELD_API_KEY && error.line == 2 && error.column == 3);
+  CHECK(keygate_policy_key_count(&policy) == 0);
+  invalid(&policy, &request);
+  keygate_key keys[9] = {{STR("sk-0123456789abcdef"), STR("a")}};
+  CHECK(PARSE("{\"auth_mode\": \"strict\"}", keys, 1, &error) == KEYGATE_OK);
+  CHECK(keygate_decide(&policy, &request, NULL) && keygate_policy_key_label(&policy, 0).len == 1);
+  CHECK(PARSE("{\"auth_mode\": \"strict\", \"keys\": []}", keys, 1, &error) == KEYGATE_ERR_KEYS_ELSEWHERE);
+  CHECK(PARSE("{\"auth_mode\": \"strict\"}", keys, 0, &error) == KEYGATE_OK && keygate_policy_key_count(&policy) == 0);
+  CHECK(PARSE("{\"auth_mode\": \"strict\"}", keys, 9, &error) == KEYGATE_ERR_TOO_MANY_KEYS);
+  CHECK(PARSE("{\"auth_mode\": \"strict\"}", NULL, 1, &error) == KEYGATE_ERR_NULL);
+  CHECK(PARSE("{\"proxy\":{\"proxy\":{\"auth_mode\":\"off\"}}}", NULL, 0, &error) == KEYGATE_ERR_FIELD_MISSING);
+  CHECK(keygate_policy_parse(&policy, sizeof policy, (keygate_str){NULL, 4}, NULL, 0, &error) == KEYGATE_ERR_NULL);
+  CHECK(keygate_policy_parse(&policy, sizeof policy, NONE, NULL, 0, &error) == KEYGATE_ERR_JSON);
+  CHECK(keygate_policy_parse(&policy, sizeof policy - 1, STR("{\"auth_mode\":\"off\"}"), NULL, 0, NULL) == KEYGATE_ERR_SIZE);
+  CHECK(keygate_policy_parse(NULL, sizeof policy, STR("{}"), NULL, 0, &error) == KEYGATE_ERR_NULL && error.status == KEYGATE_ERR_NULL);
+  keygate_str own = {(const char *)&policy + 64, 8};
+  CHECK(keygate_policy_parse(&policy, sizeof policy, own, NULL, 0, &error) == KEYGATE_ERR_OVERLAP);
+  invalid(&policy, &request);
+}
+
+static void key_files(void) {
+  keygate_key_file file;
+  keygate_key key;
+  keygate_config_error error = stale_error();
+  memset(&file, 0, sizeof file);
+  CHECK(!keygate_key_file_next(&file, &key) && key.secret.len == 0);
+  CHECK(keygate_key_file_end(&file, &error) == KEYGATE_ERR_STATE && error.status == KEYGATE_ERR_STATE);
+  keygate_key_file_begin(&file, sizeof file, STR("# x\r\none label=a\r\n\ntwo\n"));
+  CHECK(keygate_key_file_end(&file, &error) == KEYGATE_OK && error.status == KEYGATE_OK);
+  CHECK(keygate_key_file_next(&file, &key) && same(key.secret, "one") && same(key.label, "a"));
+  CHECK(keygate_key_file_next(&file, &key) && same(key.secret, "two") && key.label.len == 0);
+  CHECK(!keygate_key_file_next(&file, &key) && key.secret.len == 0 && key.label.len == 0);
+  CHECK(keygate_key_file_end(&file, NULL) == KEYGATE_OK);
+  keygate_key_file_begin(&file, sizeof file, STR("one\n${TWO}\nthree\n"));
+  CHECK(keygate_key_file_next(&file, &key));
+  CHECK(!keygate_key_file_next(&file, &key) && !keygate_key_file_next(&file, &key));
+  CHECK(keygate_key_file_end(&file, &error) == KEYGATE_ERR_KEY_VARIABLE);
+  CHECK(error.line == 2 && error.index == 1 && error.field == KEYGATE_FIELD_KEY);
+  keygate_key_file_begin(&file, sizeof file, (keygate_str){NULL, 3});
+  CHECK(!keygate_key_file_next(&file, &key) && keygate_key_file_end(&file, &error) == KEYGATE_ERR_NULL);
+  keygate_key_file_begin(&file, sizeof file, (keygate_str){(const char *)&file, 8});
+  CHECK(!keygate_key_file_next(&file, &key) && keygate_key_file_end(&file, &error) == KEYGATE_ERR_OVERLAP);
+  keygate_key_file_begin(&file, sizeof file - 1, STR("one\n"));
+  CHECK(!keygate_key_file_next(&file, &key) && keygate_key_file_end(&file, NULL) == KEYGATE_ERR_STATE);
+  keygate_key_file_begin(NULL, sizeof file, STR("one\n"));
+  CHECK(!keygate_key_file_next(NULL, &key) && keygate_key_file_end(NULL, NULL) == KEYGATE_ERR_NULL);
+  keygate_key_file_begin(&file, sizeof file, STR("one\n"));
+  CHECK(!keygate_key_file_next(&file, NULL) && !keygate_key_file_next(&file, (keygate_key *)&file));
+  CHECK(keygate_key_file_next(&file, &key));
+}
+
+static void facts(void) {
+  keygate_policy policy;
+  make(&policy);
+  CHECK(keygate_policy_key_count(&policy) == 1 && keygate_policy_key_count(NULL) == 0);
+  CHECK(keygate_policy_wanted_count(&policy) == 3 && same(keygate_policy_wanted_name(&policy, 2), "x-goog-api-key"));
+  CHECK(keygate_policy_wanted_name(&policy, 3).ptr == NULL && keygate_policy_wanted_name(NULL, 0).ptr == NULL);
+  CHECK(keygate_policy_first_decides(&policy) && !keygate_policy_first_decides(NULL));
+  for (uint32_t bit = 1; bit != 0; bit <<= 1) {
+    bool known = strcmp(keygate_finding_name(bit), "unknown") != 0;
+    CHECK(known == (strcmp(keygate_finding_text(bit, KEYGATE_LANGUAGE_EN), "unknown finding") != 0));
+    CHECK(strcmp(keygate_finding_text(bit, KEYGATE_LANGUAGE_EN), keygate_finding_text(bit, KEYGATE_LANGUAGE_ZH)) != 0);
+  }
+  CHECK(strcmp(keygate_finding_name(3), "unknown") == 0 && strcmp(keygate_finding_name(0), "unknown") == 0);
+  CHECK(strcmp(keygate_status_name(KEYGATE_ERR_KEY_TOO_LONG), "key_too_long") == 0);
 }
 
 /* What a client is told hangs on the reason alone, and on nothing that is no denial. */
@@ -689,7 +862,15 @@ static void denials(void) {
     CHECK((strstr(keygate_denial_body(&decision), "missing_api_key") != NULL) == missing);
     CHECK((strstr(keygate_denial_body(&decision), "invalid_api_key") != NULL) == !missing);
     bool rejected = reason == KEYGATE_REASON_CREDENTIAL_UNUSABLE || reason == KEYGATE_REASON_KEY_MISMATCH;
-    CHECK((strstr(keygate_denial_challenge(&decision), "invalid_token") != NULL) == rejected);
+    keygate_header header;
+    CHECK(keygate_denial_header(NULL, &decision, 0, &header) && same(header.name, "WWW-Authenticate"));
+    CHECK(same(header.value, rejected ? "Bearer realm=\"keygate\", error=\"invalid_token\"" : "Bearer realm=\"keygate\""));
+    CHECK(keygate_denial_header(NULL, &decision, 1, &header) && same(header.name, "Content-Type"));
+    CHECK(same(header.value, "application/json"));
+    for (size_t index = 2; index < 5; index++) {
+      CHECK(!keygate_denial_header(NULL, &decision, index, &header) && header.name.len == 0 && header.value.len == 0);
+    }
+    CHECK(!keygate_denial_header(NULL, &decision, SIZE_MAX, &header));
   }
   const size_t least = offsetof(keygate_decision, reason) + sizeof(keygate_reason);
   for (size_t size = 0; size < sizeof(keygate_decision) + 8; size++) {
@@ -793,7 +974,7 @@ static void random_calls(unsigned long calls) {
         config.exempt = paths;
         config.exempt_count = random_below(3);
       }
-      if (keygate_policy_init(&policy, sizeof policy, &config) != KEYGATE_OK && random_below(4)) {
+      if (keygate_policy_init(&policy, sizeof policy, &config, NULL) != KEYGATE_OK && random_below(4)) {
         make(&policy);
       }
     }
@@ -831,11 +1012,22 @@ static void random_calls(unsigned long calls) {
       CHECK(keygate_evaluation_finish(&evaluation, &pushed) == verdict);
       CHECK(memcmp(&out, &pushed, sizeof out) == 0);
     }
+    if (call % 8 == 1) {
+      keygate_config_error error = {.size = sizeof error};
+      keygate_policy parsed;
+      keygate_policy_parse(&parsed, sizeof parsed, random_str(), NULL, random_below(2), &error);
+      keygate_key_file file;
+      keygate_key key;
+      keygate_key_file_begin(&file, sizeof file, random_str());
+      while (keygate_key_file_next(&file, &key)) {
+      }
+      keygate_key_file_end(&file, &error);
+    }
     if (call % 8 == 0) {
       char text[64];
       size_t size = random_below(sizeof text + 1);
       keygate_findings(&policy, &request);
-      CHECK(keygate_explain(&policy, &request, text, size) > 0);
+      CHECK(keygate_explain(&policy, &request, KEYGATE_LANGUAGE_EN, text, size) > 0);
       CHECK(size == 0 || memchr(text, 0, size) != NULL);
       keygate_policy_drops(&policy, &out, random_str(), random_str());
       keygate_policy_name_lengths(&policy);
@@ -862,6 +1054,10 @@ int main(int argc, char **argv) {
              {"overlaps", overlaps},
              {"buffers", buffers},
              {"large", large},
+             {"config errors", config_errors},
+             {"parsed", parsed},
+             {"key files", key_files},
+             {"facts", facts},
              {"denials", denials},
              {"fork", forked}};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {

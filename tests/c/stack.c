@@ -69,7 +69,7 @@ int main(int argc, char **argv) {
   config.keys = keys;
   config.key_count = 8;
   paint();
-  CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_OK);
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config, NULL) == KEYGATE_OK);
   printf("stack: %zu bytes in keygate_policy_init\n", depth(1));
 
   static char wrong[300];
@@ -120,7 +120,7 @@ int main(int argc, char **argv) {
   char text[2048];
   keygate_request request = {sizeof request, {"GET", 3}, {"/", 1}, &cases[1].header, 1};
   paint();
-  keygate_explain(&policy, &request, text, sizeof text);
+  keygate_explain(&policy, &request, KEYGATE_LANGUAGE_EN, text, sizeof text);
   printf("stack: %zu bytes in keygate_explain\n", depth(1));
   paint();
   keygate_policy_wipe(&policy);

@@ -53,7 +53,7 @@ static void make(keygate_policy *policy, int which) {
   config.api_key = KEYS[which];
   config.sources = &source;
   config.source_count = 1;
-  CHECK(keygate_policy_init(policy, sizeof *policy, &config) == KEYGATE_OK);
+  CHECK(keygate_policy_init(policy, sizeof *policy, &config, NULL) == KEYGATE_OK);
 }
 
 static void *reader(void *number) {

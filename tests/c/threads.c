@@ -22,8 +22,8 @@ static void *decide(void *right) {
     keygate_evaluation_push(&evaluation, header.name, header.value);
     CHECK(keygate_evaluation_finish(&evaluation, NULL) == (right != NULL));
     char why[512];
-    CHECK(i % 16 != 0 || keygate_explain(&policy, &request, why, sizeof why) > 0);
-    CHECK(keygate_policy_source_count(&policy) == 3);
+    CHECK(i % 16 != 0 || keygate_explain(&policy, &request, KEYGATE_LANGUAGE_EN, why, sizeof why) > 0);
+    CHECK(keygate_policy_wanted_count(&policy) == 3);
   }
   return NULL;
 }
@@ -32,7 +32,7 @@ int main(int argc, char **argv) {
   keygate_config config;
   keygate_config_init(&config, sizeof config);
   config.api_key = (keygate_str){"sk-right", 8};
-  CHECK(keygate_policy_init(&policy, sizeof policy, &config) == KEYGATE_OK);
+  CHECK(keygate_policy_init(&policy, sizeof policy, &config, NULL) == KEYGATE_OK);
   pthread_t other;
   CHECK(pthread_create(&other, NULL, decide, NULL) == 0);
   if (argc > 1) {

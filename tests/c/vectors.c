@@ -46,7 +46,7 @@ static void expect_findings(const struct vector *vector, uint32_t findings) {
   char names[1024] = "";
   for (unsigned bit = 0; bit < 32; bit++) {
     if (findings >> bit & 1) {
-      strcat(names, keygate_finding_text((uint32_t)1 << bit));
+      strcat(names, keygate_finding_name((uint32_t)1 << bit));
       strcat(names, " ");
     }
   }
@@ -54,16 +54,16 @@ static void expect_findings(const struct vector *vector, uint32_t findings) {
 }
 
 static void expect_text(const keygate_policy *policy, const keygate_request *request) {
-  size_t needed = keygate_explain(policy, request, NULL, 0);
+  size_t needed = keygate_explain(policy, request, KEYGATE_LANGUAGE_EN, NULL, 0);
   CHECK(needed > 0);
   char *whole = guarded(needed + 1, 1);
   memset(whole, '#', needed + 1);
-  CHECK(keygate_explain(policy, request, whole, needed + 1) == needed);
+  CHECK(keygate_explain(policy, request, KEYGATE_LANGUAGE_EN, whole, needed + 1) == needed);
   CHECK(strlen(whole) == needed);
   for (size_t size = 1; size <= needed; size = size < 3 ? size + 1 : size < needed ? needed : needed + 1) {
     char *part = guarded(size, 1);
     memset(part, '#', size);
-    CHECK(keygate_explain(policy, request, part, size) == needed);
+    CHECK(keygate_explain(policy, request, KEYGATE_LANGUAGE_EN, part, size) == needed);
     CHECK(part[size - 1] == 0 && memcmp(part, whole, size - 1) == 0);
     release(part, size);
   }
@@ -76,7 +76,7 @@ static keygate_verdict push_all(keygate_evaluation *evaluation, const keygate_po
   for (size_t i = 0; i < request->header_count; i++) {
     keygate_str name = request->headers[i].name;
     int wanted = !wanted_only;
-    for (size_t s = 0; s < keygate_policy_source_count(policy) && !wanted; s++) {
+    for (size_t s = 0; s < keygate_policy_wanted_count(policy) && !wanted; s++) {
       keygate_str source = keygate_policy_source_name(policy, s);
       wanted = name.len == source.len && strncasecmp(name.ptr, source.ptr, name.len) == 0;
     }
@@ -130,12 +130,12 @@ static void run(const struct vector *vector) {
 
   keygate_status status = keygate_mode_parse(place(vector->mode), &config->auth_mode);
   if (status == KEYGATE_OK) {
-    status = keygate_policy_init(policy, sizeof *policy, config);
+    status = keygate_policy_init(policy, sizeof *policy, config, NULL);
   }
   CHECK((status != KEYGATE_OK) == vector->error);
   decision->size = sizeof *decision;
   if (vector->error) {
-    CHECK(strcmp(keygate_status_text(status), "unknown status") != 0);
+    CHECK(strcmp(keygate_status_text(status, KEYGATE_LANGUAGE_EN), "unknown status") != 0);
     CHECK(!keygate_decide(policy, request, decision));
     CHECK(decision->reason == KEYGATE_REASON_INVALID_CALL);
   } else {

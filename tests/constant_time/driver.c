@@ -51,7 +51,7 @@ static void make(keygate_policy *policy, const struct key *keys, size_t count)
 	keygate_config_init(&config, sizeof config);
 	config.keys = list;
 	config.key_count = count;
-	if (keygate_policy_init(policy, sizeof *policy, &config) != KEYGATE_OK)
+	if (keygate_policy_init(policy, sizeof *policy, &config, NULL) != KEYGATE_OK)
 		fail("no policy");
 }
 

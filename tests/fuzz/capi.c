@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     config.api_key = item();
     keygate_policy *policy = malloc(sizeof *policy);
     memset(policy, 0xA5, sizeof *policy);
-    keygate_status status = keygate_policy_init(policy, sizeof *policy, &config);
+    keygate_status status = keygate_policy_init(policy, sizeof *policy, &config, NULL);
 
     keygate_request request = {sizeof request, item(), item(), NULL, 0};
     keygate_header *headers = malloc(HEADERS * sizeof *headers);
@@ -92,15 +92,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     must(keygate_evaluation_finish(evaluation, NULL) == KEYGATE_DENY, "a second finish allows");
 
     char *text = malloc(cut == 0 ? 1 : cut);
-    size_t needed = keygate_explain(policy, &request, text, cut);
+    size_t needed = keygate_explain(policy, &request, KEYGATE_LANGUAGE_EN, text, cut);
     if (cut != 0 && needed != 0) {
         must(memchr(text, 0, cut) != NULL, "an explanation without its end");
         must(strlen(text) == (needed < cut ? needed : (size_t)cut - 1), "its length is wrong");
     }
     for (uint32_t bit = 1; bit != 0; bit <<= 1) {
-        must(keygate_finding_text(keygate_findings(policy, &request) & bit) != NULL, "no name");
+        must(keygate_finding_name(keygate_findings(policy, &request) & bit) != NULL, "no name");
     }
-    must(keygate_reason_text(decision.reason) != NULL, "no text");
+    must(keygate_reason_text(decision.reason, KEYGATE_LANGUAGE_EN) != NULL, "no text");
 
     keygate_policy_wipe(policy);
     must(keygate_decide(policy, &request, NULL) == KEYGATE_DENY, "a wiped policy allows");

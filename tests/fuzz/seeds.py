@@ -44,6 +44,7 @@ def main():
             name = f"{path.stem}-{number}"
             if isinstance(vector, dict) and "config" in vector:
                 (config / name).write_text(json.dumps(vector["config"]))
+                (config / f"{name}-proxy").write_text(json.dumps({"port": 1, "proxy": vector["config"]}))
             if not path.stem.endswith("_errors"):
                 for folder, seed in (decide, request(vector)), (curl, command(vector)):
                     if len(seed) <= 4096:

@@ -379,7 +379,7 @@ def store_config(state, machine, mode, flags, api_key=None, keys=()):
 def init(machine, state, config):
     size = 8 * native.POLICY_WORDS
     policy = machine.store(state, [BVS(f"policy_{at}", 8) for at in range(size)])
-    return policy, machine.call(state, "keygate_policy_init", (policy, size, config))
+    return policy, machine.call(state, "keygate_policy_init", (policy, size, config, 0))
 
 
 def hold_status(result, before, states, accepted, given):
@@ -436,7 +436,9 @@ def key_made(path, length, in_list):
     """A config with any key of this length, made and used for a header with any value as long."""
     key = text("key0", length)
     blank_edge = Or(spec.is_blank(key[0]), spec.is_blank(key[-1])) if key else spec.FALSE
-    sound = And(spec.TRUE, *(spec.is_field_byte(byte) for byte in key), Not(blank_edge))
+    sound = And(
+        spec.TRUE, *(spec.is_field_byte(byte) for byte in key), Not(blank_edge), Not(spec.is_variable(key))
+    )
     accepted = spec.FALSE if in_list and not key else sound
     mode, flags = BVV(0, 32), BVV(0, 32)
     config = lambda state, machine: store_config(

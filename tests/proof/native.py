@@ -76,7 +76,7 @@ class Library:
     def __init__(self, path):
         self.path = path
         self.library = ctypes.CDLL(path)
-        self.library.keygate_policy_init.argtypes = [c_void_p, c_size_t, c_void_p]
+        self.library.keygate_policy_init.argtypes = [c_void_p, c_size_t, c_void_p, c_void_p]
 
     def policy(self, mode="strict", keys=(), exempt=()):
         """The bytes of a policy that the library itself has made."""
@@ -95,7 +95,7 @@ class Library:
             exempt_count=len(exempt),
         )
         storage = (c_uint64 * POLICY_WORDS)()
-        status = self.library.keygate_policy_init(storage, ctypes.sizeof(storage), byref(config))
+        status = self.library.keygate_policy_init(storage, ctypes.sizeof(storage), byref(config), None)
         assert status == 0, f"keygate_policy_init: {status}"
         return bytes(storage)
 

@@ -31,7 +31,7 @@ class Fault:
 FAULTS = (
     Fault(
         "the comparison ends at the first difference",
-        "src/compare.rs",
+        "src/policy/secret.rs",
         r"constant_time_eq\(begin, candidate\)",
         "begin.iter().zip(candidate).all(|(own, sent)| core::hint::black_box(own) == sent)",
         ("compare(3,)",),
@@ -39,7 +39,7 @@ FAULTS = (
     ),
     Fault(
         "the comparison is ==",
-        "src/compare.rs",
+        "src/policy/secret.rs",
         "fn equals",
         "self.bytes.get(..usize::from(self.len)) == Some(candidate) && !candidate.is_empty()",
         ("compare(9,)",),
@@ -47,7 +47,7 @@ FAULTS = (
     ),
     Fault(
         "the key's length is no part of equality",
-        "src/compare.rs",
+        "src/policy/secret.rs",
         "fn equals",
         """let begin = self.bytes.get(..candidate.len()).filter(|begin| !begin.is_empty());
         begin.is_some_and(|begin| constant_time_eq(begin, candidate))""",
@@ -55,7 +55,7 @@ FAULTS = (
     ),
     Fault(
         "only the low 8 bits of a length are compared",
-        "src/compare.rs",
+        "src/policy/secret.rs",
         "fn equals",
         """let Some(begin) = self.bytes.get(..candidate.len()).filter(|begin| !begin.is_empty()) else {
             return false;
@@ -67,7 +67,7 @@ FAULTS = (
     ),
     Fault(
         "an empty credential equals an empty key",
-        "src/compare.rs",
+        "src/policy/secret.rs",
         r"\.filter\(\|&sent\| sent > 0\)",
         ".filter(|_| true)",
         ("compare(0,)",),
@@ -81,7 +81,7 @@ FAULTS = (
     ),
     Fault(
         "the search ends at the key that matches",
-        "src/compare.rs",
+        "src/policy/secret.rs",
         "fn find<",
         "(0_u8..).zip(secrets).find(|(_, secret)| core::hint::black_box(secret.equals(candidate))).map(|(index, _)| index)",
         ("two keys",),

@@ -87,6 +87,28 @@ def is_field_byte(byte):
     return Or(is_blank(byte), And(byte.UGE(0x21), byte.ULE(0x7E)))
 
 
+def is_variable(text):
+    """`$NAME`, `${...}`, `{{...}}`, `$env://...`, `%NAME%`."""
+
+    def within(byte, first, last):
+        return And(byte.UGE(ord(first)), byte.ULE(ord(last)))
+
+    def is_name(name):
+        letters = [Or(within(byte, "A", "Z"), within(byte, "a", "z"), byte == ord("_")) for byte in name]
+        if not name:
+            return FALSE
+        return And(letters[0], *(Or(letter, within(byte, "0", "9")) for letter, byte in zip(letters, name)))
+
+    begins = lambda text, start: equal(text[: len(start)], start)
+    return Or(
+        And(begins(text, b"$"), is_name(text[1:])),
+        And(begins(text, b"${"), text[-1] == ord("}")) if len(text) >= 4 else FALSE,
+        And(begins(text, b"{{"), equal(text[-2:], b"}}")) if len(text) >= 4 else FALSE,
+        begins(text, b"$env://"),
+        And(begins(text, b"%"), text[-1] == ord("%"), is_name(text[1:-1])) if len(text) >= 2 else FALSE,
+    )
+
+
 def path_equals(target, path):
     """What stands before the first `?`. A target that holds `#` has no path."""
     if len(target) < len(path):

@@ -6,7 +6,7 @@
 use constant_time_eq::{constant_time_eq, constant_time_eq_n};
 use zeroize::Zeroize;
 
-use crate::MAX_KEY_LEN;
+use crate::limits::MAX_KEY_LEN;
 
 /// A secret, padded with zeros so that a comparison reads as many bytes as the client sent,
 /// however long the secret is.

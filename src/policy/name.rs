@@ -2,7 +2,7 @@
 
 use zeroize::Zeroize;
 
-use crate::MAX_SOURCE_NAME_LEN;
+use crate::limits::MAX_SOURCE_NAME_LEN;
 
 const WORD: usize = size_of::<u64>();
 
