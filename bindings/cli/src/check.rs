@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Read, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use keygate::ExactConfigBuf;
+use keygate::Policy;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -179,9 +179,8 @@ fn answer(line: &[u8], explain: bool) -> Result<Answer, Cow<'static, str>> {
         None => return Err("the line is blank".into()),
     }
     let request: Request<'_> = serde_json::from_str(line).map_err(|error| describe(&error))?;
-    let config: ExactConfigBuf =
-        serde_json::from_str(request.config.get()).map_err(|error| without_place(&error))?;
-    let policy = config.0.policy().map_err(|error| error.to_string())?;
+    let policy =
+        Policy::parse_object(request.config.get()).map_err(|error| format!("config, {error}"))?;
     let Request {
         method,
         target,
@@ -216,13 +215,6 @@ fn describe(error: &serde_json::Error) -> String {
         );
     }
     error.to_string()
-}
-
-/// The place is left out: it counts from where the config begins.
-fn without_place(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
 /// The number of lines so far and the rate, on standard error where that is a terminal.

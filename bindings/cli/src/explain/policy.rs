@@ -4,34 +4,52 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 
-use keygate::{AuthMode, Config, ConfigBuf, Policy};
+use keygate::{AuthMode, Config, ConfigError, Key, KeyFile, Language, Policy};
 
 use super::Arguments;
 use crate::failure::{Failure, fail};
 
 const KEY_VARIABLE: &str = "KEYGATE_API_KEY";
-/// The most bytes read of a configuration, 16 MiB.
-const MAX_CONFIG: u64 = 16 << 20;
-/// The most bytes read of a file with a key, far more than a key has.
-const MAX_KEY_FILE: u64 = 4096;
+/// The most bytes read of a configuration or of a key file, 16 MiB.
+const MAX_FILE: u64 = 16 << 20;
 
 pub(super) fn read(arguments: &Arguments) -> Result<Policy, Failure> {
     let variable = std::env::var_os(KEY_VARIABLE).filter(|key| !key.is_empty());
     let places = [
-        ("--config", arguments.config.is_some()),
         ("--api-key", arguments.api_key.is_some()),
         ("--api-key-file", arguments.api_key_file.is_some()),
         (KEY_VARIABLE, variable.is_some()),
     ];
     let mut given = places.iter().filter(|(_, given)| *given);
-    if let (Some((first, _)), Some((second, _))) = (given.next(), given.next()) {
+    let place = given.next().map(|(place, _)| *place);
+    if let (Some(first), Some((second, _))) = (place, given.next()) {
         return Err(fail(
             format!("{first} and {second} both say which key the gate has; give one of them"),
             format!("{first} 和 {second} 都指定了网关的 key;请只给其中一个"),
         ));
     }
+    let file = match &arguments.api_key_file {
+        Some(file) => read_file(file, MAX_FILE, "--api-key-file")?,
+        None => Vec::new(),
+    };
+    let one = arguments.api_key.as_ref().or(variable.as_ref());
+    let one = one.map(|key| key.as_encoded_bytes()).unwrap_or_default();
+    let mut keys = Vec::new();
+    if arguments.api_key_file.is_some() {
+        let mut lines = KeyFile::new(&file);
+        keys.extend(lines.by_ref());
+        lines.end().map_err(|error| {
+            refused(
+                "the key file (--api-key-file)",
+                "key 文件(--api-key-file)",
+                &error,
+            )
+        })?;
+    } else if !one.is_empty() {
+        keys.push(Key::new(one));
+    }
     let Some(config) = &arguments.config else {
-        return from_options(arguments, variable.as_ref());
+        return from_options(arguments, &keys);
     };
     let beside = [
         ("--auth-mode", arguments.auth_mode.is_some()),
@@ -43,19 +61,21 @@ pub(super) fn read(arguments: &Arguments) -> Result<Policy, Failure> {
             format!("--config 和 {option} 都设置了模式;请只给其中一个"),
         ));
     }
-    let text = read_file(config, MAX_CONFIG, "--config")?;
-    // Editors on Windows write a byte order mark.
-    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
-    let config: ConfigBuf = serde_json::from_slice(text).map_err(|error| {
-        fail(
-            format!("the configuration (--config) cannot be used: {error}"),
-            format!("无法使用配置(--config):{error}"),
+    let text = read_file(config, MAX_FILE, "--config")?;
+    Policy::parse(&text, place.is_some().then_some(&*keys)).map_err(|error| {
+        let beside = place.filter(|_| error.kind() == keygate::ConfigErrorKind::KeysElsewhere);
+        let (en, zh) = beside.map_or_else(Default::default, |place| {
+            (format!(", beside {place}"), format!(",另见 {place}"))
+        });
+        refused(
+            &format!("the configuration (--config{en})"),
+            &format!("配置(--config{zh})"),
+            &error,
         )
-    })?;
-    config.policy().map_err(refused)
+    })
 }
 
-fn from_options(arguments: &Arguments, variable: Option<&OsString>) -> Result<Policy, Failure> {
+fn from_options(arguments: &Arguments, keys: &[Key<'_>]) -> Result<Policy, Failure> {
     let mode: AuthMode = match &arguments.auth_mode {
         None => {
             return Err(fail(
@@ -71,31 +91,27 @@ fn from_options(arguments: &Arguments, variable: Option<&OsString>) -> Result<Po
             )
         })?,
     };
-    let key = match (&arguments.api_key_file, &arguments.api_key, variable) {
-        (Some(file), _, _) => {
-            let mut key = read_file(file, MAX_KEY_FILE, "--api-key-file")?;
-            for end in [b'\n', b'\r'] {
-                key.pop_if(|last| *last == end);
-            }
-            key
-        }
-        (None, Some(key), _) | (None, None, Some(key)) => key.as_encoded_bytes().to_vec(),
-        (None, None, None) => Vec::new(),
-    };
     let config = Config::new(mode)
         .allow_lan_access(arguments.allow_lan_access)
-        .api_key(&key);
-    Policy::new(&config).map_err(refused)
+        .keys(keys);
+    Policy::new(&config).map_err(|error| refused("the gate's configuration", "网关的配置", &error))
 }
 
-fn refused(error: keygate::ConfigError) -> Failure {
+fn refused(en: &str, zh: &str, error: &ConfigError) -> Failure {
+    let sentence = |language| {
+        let mut text = String::new();
+        let written = error.write(language, &mut text);
+        debug_assert!(written.is_ok(), "a string takes everything");
+        text
+    };
     fail(
-        format!("the gate's configuration can never work: {error}"),
-        format!("网关的配置不可用:{error}"),
+        format!("{en} cannot be used: {}", sentence(Language::En)),
+        format!("{zh}无法使用:{}", sentence(Language::Zh)),
     )
 }
 
-/// Reads what an option names. The name is not repeated: it may be a key in the wrong place.
+/// Reads what an option names. The name is repeated where it looks like a path: anything else may be
+/// a key in the wrong place.
 pub(super) fn read_file(name: &OsString, most: u64, option: &str) -> Result<Vec<u8>, Failure> {
     let mut content = Vec::new();
     let result = File::open(name)
@@ -106,9 +122,22 @@ pub(super) fn read_file(name: &OsString, most: u64, option: &str) -> Result<Vec<
     });
     result.map_err(|error| {
         let kind = error.kind();
+        let shown = name.to_str().filter(|name| {
+            let is_path = ["/", "./", "../"]
+                .iter()
+                .any(|begin| name.starts_with(begin));
+            is_path && !name.contains(|character: char| character.is_control())
+        });
+        let (en, zh) = match shown {
+            Some(name) => (format!(" {name}"), format!(" {name}")),
+            None => (
+                " (not shown, since it may be a key)".to_owned(),
+                "(不显示,因为可能是 key)".to_owned(),
+            ),
+        };
         fail(
-            format!("the file given with {option} cannot be read: {kind}"),
-            format!("无法读取 {option} 指定的文件:{kind}"),
+            format!("the file{en} given with {option} cannot be read: {kind}"),
+            format!("无法读取 {option} 指定的文件{zh}:{kind}"),
         )
     })?;
     Ok(content)
