@@ -111,17 +111,16 @@ int main(int argc, char **argv) {
     config.api_key.ptr = api_key;
     config.api_key.len = strlen(api_key);
   }
-  keygate_status status = KEYGATE_OK;
+  keygate_config_error error = {.size = sizeof error};
   if (argc > 1) {
     keygate_str mode = {argv[1], strlen(argv[1])};
-    status = keygate_mode_parse(mode, &config.auth_mode);
+    error.status = keygate_mode_parse(mode, &config.auth_mode);
   }
   static keygate_policy policy;
-  if (status == KEYGATE_OK) {
-    status = keygate_policy_init(&policy, sizeof policy, &config);
-  }
-  if (status != KEYGATE_OK) {
-    fprintf(stderr, "gate: %s\n", keygate_status_text(status));
+  if (error.status != KEYGATE_OK || keygate_policy_init(&policy, sizeof policy, &config, &error) != KEYGATE_OK) {
+    char why[256];
+    keygate_config_error_text(&error, KEYGATE_LANGUAGE_EN, why, sizeof why);
+    fprintf(stderr, "gate: %s\n", why);
     return 2;
   }
 
@@ -143,12 +142,16 @@ int main(int argc, char **argv) {
       }
     }
   } else {
-    printf("401\nWWW-Authenticate: %s\nContent-Type: application/json\n\n%s\n",
-           keygate_denial_challenge(&decision), keygate_denial_body(&decision));
+    puts("401");
+    keygate_header header;
+    for (size_t i = 0; keygate_denial_header(&policy, &decision, i, &header); i++) {
+      printf("%.*s: %.*s\n", (int)header.name.len, header.name.ptr, (int)header.value.len, header.value.ptr);
+    }
+    printf("\n%s\n", keygate_denial_body(&decision));
   }
   if (getenv("GATE_EXPLAIN") != NULL) {
     char why[4096];
-    keygate_explain(&policy, &request, why, sizeof why);
+    keygate_explain(&policy, &request, KEYGATE_LANGUAGE_EN, why, sizeof why);
     fprintf(stderr, "%s\n", why);
   }
   keygate_policy_wipe(&policy);

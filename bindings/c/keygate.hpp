@@ -41,6 +41,16 @@ struct config : keygate_config {
   config() noexcept { keygate_config_init(this, sizeof(keygate_config)); }
 };
 
+/// What is wrong with a configuration, and where.
+struct config_error : keygate_config_error {
+  config_error() noexcept : keygate_config_error() { size = sizeof(keygate_config_error); }
+
+  /// One sentence, without a byte of a key. Like snprintf: returns the length needed.
+  std::size_t text(keygate_language language, char *buffer, std::size_t length) const noexcept {
+    return keygate_config_error_text(this, language, buffer, length);
+  }
+};
+
 /// Sets a mode by its name, "all_except_health" for example.
 [[nodiscard]] inline keygate_status parse_mode(std::string_view name, keygate_mode &mode) noexcept {
   return keygate_mode_parse(str(name), &mode);
@@ -53,10 +63,9 @@ public:
   [[nodiscard]] const keygate_decision &raw() const noexcept { return raw_; }
   [[nodiscard]] keygate_reason reason() const noexcept { return raw_.reason; }
   [[nodiscard]] const char *reason_name() const noexcept { return keygate_reason_name(raw_.reason); }
-  [[nodiscard]] const char *reason_text() const noexcept { return keygate_reason_text(raw_.reason); }
-  /// The body and the WWW-Authenticate value to answer a deny with, and status 401.
+  [[nodiscard]] const char *reason_text() const noexcept { return keygate_reason_text(raw_.reason, KEYGATE_LANGUAGE_EN); }
+  /// The body to answer a deny with, beside status 401 and the headers of policy::denial_header.
   [[nodiscard]] const char *body() const noexcept { return keygate_denial_body(&raw_); }
-  [[nodiscard]] const char *challenge() const noexcept { return keygate_denial_challenge(&raw_); }
 
 private:
   friend class policy;
@@ -75,8 +84,14 @@ public:
   policy &operator=(const policy &) = delete;
 
   /// On any status but KEYGATE_OK the policy denies everything.
-  [[nodiscard]] keygate_status init(const keygate_config &from) noexcept {
-    return keygate_policy_init(&raw_, sizeof raw_, &from);
+  [[nodiscard]] keygate_status init(const keygate_config &from, keygate_config_error *error = nullptr) noexcept {
+    return keygate_policy_init(&raw_, sizeof raw_, &from, error);
+  }
+
+  /// The same from JSON, with the keys that are in it, or with others.
+  [[nodiscard]] keygate_status parse(std::string_view json, keygate_config_error *error = nullptr,
+                                     const keygate_key *keys = nullptr, std::size_t count = 0) noexcept {
+    return keygate_policy_parse(&raw_, sizeof raw_, str(json), keys, count, error);
   }
 
   [[nodiscard]] decision decide(std::string_view method, std::string_view target,
@@ -89,9 +104,9 @@ public:
 
   /// For the operator, never for the client. Like snprintf: returns the length needed.
   std::size_t explain(std::string_view method, std::string_view target, const keygate_header *headers,
-                      std::size_t count, char *buffer, std::size_t size) const noexcept {
+                      std::size_t count, keygate_language language, char *buffer, std::size_t size) const noexcept {
     const keygate_request request = make(method, target, headers, count);
-    return keygate_explain(&raw_, &request, buffer, size);
+    return keygate_explain(&raw_, &request, language, buffer, size);
   }
 
   /// KEYGATE_FINDING_ bits.
@@ -109,12 +124,21 @@ public:
   /// Bit n % 64 is set where a header that is read or may be dropped has a name of n bytes.
   [[nodiscard]] std::uint64_t name_lengths() const noexcept { return keygate_policy_name_lengths(&raw_); }
 
-  [[nodiscard]] std::size_t source_count() const noexcept { return keygate_policy_source_count(&raw_); }
+  [[nodiscard]] std::size_t key_count() const noexcept { return keygate_policy_key_count(&raw_); }
+  [[nodiscard]] std::size_t wanted_count() const noexcept { return keygate_policy_wanted_count(&raw_); }
+  [[nodiscard]] std::string_view wanted_name(std::size_t index) const noexcept {
+    return view(keygate_policy_wanted_name(&raw_, index));
+  }
   [[nodiscard]] std::string_view source_name(std::size_t index) const noexcept {
     return view(keygate_policy_source_name(&raw_, index));
   }
   [[nodiscard]] std::string_view key_label(std::size_t index) const noexcept {
     return view(keygate_policy_key_label(&raw_, index));
+  }
+
+  /// The headers of a 401, from index 0 until it is false.
+  [[nodiscard]] bool denial_header(const decision &after, std::size_t index, keygate_header &out) const noexcept {
+    return keygate_denial_header(&raw_, &after.raw_, index, &out);
   }
 
   [[nodiscard]] const keygate_policy *raw() const noexcept { return &raw_; }

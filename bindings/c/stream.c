@@ -133,10 +133,10 @@ int main(int argc, char **argv) {
   }
   static keygate_policy policy;
   if (status == KEYGATE_OK) {
-    status = keygate_policy_init(&policy, sizeof policy, &config);
+    status = keygate_policy_init(&policy, sizeof policy, &config, NULL);
   }
   if (status != KEYGATE_OK) {
-    fprintf(stderr, "stream: %s\n", keygate_status_text(status));
+    fprintf(stderr, "stream: %s\n", keygate_status_text(status, KEYGATE_LANGUAGE_EN));
     return 2;
   }
   keygate_decision decision = {.size = sizeof decision};

@@ -16,7 +16,7 @@ static void check(const request_head *row) {
     keygate_config_init(&config, sizeof config);
     config.api_key = request_head_key;
     if (keygate_mode_parse(row->auth_mode, &config.auth_mode) != KEYGATE_OK ||
-        keygate_policy_init(&policy, sizeof policy, &config) != KEYGATE_OK) {
+        keygate_policy_init(&policy, sizeof policy, &config, NULL) != KEYGATE_OK) {
         output_failure("head, configuration refused", row->name);
         return;
     }

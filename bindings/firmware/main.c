@@ -11,7 +11,7 @@ void make_policy(const keygate_key *keys, uint32_t count) {
     keygate_config_init(&config, sizeof config);
     config.keys = keys;
     config.key_count = count;
-    if (keygate_policy_init(&policy, sizeof policy, &config) != KEYGATE_OK)
+    if (keygate_policy_init(&policy, sizeof policy, &config, NULL) != KEYGATE_OK)
         output_failure("policy", "refused");
 }
 

@@ -73,14 +73,14 @@ def planted(control):
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, copy / name)
     if control == "early-exit":
-        file = copy / "src" / "compare.rs"
+        file = copy / "src" / "policy" / "secret.rs"
         naive = (
             "fn constant_time_eq(a: &[u8], b: &[u8]) -> bool { a == b }\n"
             "fn constant_time_eq_n<const N: usize>(a: &[u8; N], b: &[u8; N]) -> bool { a == b }\n"
         )
         text, count = re.subn(r"^use constant_time_eq::.*\n", naive, file.read_text(), flags=re.M)
         if count != 1:
-            raise SystemExit("the early exit cannot be planted: src/compare.rs has changed")
+            raise SystemExit("the early exit cannot be planted: src/policy/secret.rs has changed")
     else:
         file = copy / "src" / "ffi.rs"
         text = file.read_text() + (

@@ -14,7 +14,7 @@ static const keygate_header *header;
 static bool open;
 
 static void init(void) {
-    keygate_policy_init(&policy, sizeof policy, &config);
+    keygate_policy_init(&policy, sizeof policy, &config, NULL);
 }
 
 static void decide(void) {

@@ -24,7 +24,7 @@ static keygate_status make(const vector *vector) {
     keygate_config config = vector->config;
     config.size = sizeof config;
     keygate_status status = keygate_mode_parse(vector->auth_mode, &config.auth_mode);
-    return status ? status : keygate_policy_init(&policy, sizeof policy, &config);
+    return status ? status : keygate_policy_init(&policy, sizeof policy, &config, NULL);
 }
 
 static bool as_expected(const vector *vector, keygate_verdict verdict,
@@ -65,7 +65,7 @@ static bool findings_as_expected(const vector *vector) {
     for (uint32_t bit = 1; bit; bit <<= 1) {
         if (!(findings & bit))
             continue;
-        const char *name = keygate_finding_text(bit);
+        const char *name = keygate_finding_name(bit);
         if (at && (at >= vector->findings.len || vector->findings.ptr[at++] != ','))
             return false;
         for (; *name; name++)
