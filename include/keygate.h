@@ -739,6 +739,15 @@ keygate_status keygate_key_file_end(struct keygate_key_file *file,
  */
 void keygate_policy_wipe(struct keygate_policy *policy);
 
+/** The mode as configured, a KEYGATE_MODE_ number. KEYGATE_MODE_STRICT for a bad policy. */
+keygate_mode keygate_policy_auth_mode(const struct keygate_policy *policy);
+
+/**
+ * The mode in force, auto being resolved. With KEYGATE_MODE_OFF, no request is asked for a key.
+ * KEYGATE_MODE_STRICT for a bad policy.
+ */
+keygate_mode keygate_policy_effective_mode(const struct keygate_policy *policy);
+
 /** How many keys the policy has. 0 for a bad policy. */
 size_t keygate_policy_key_count(const struct keygate_policy *policy);
 

@@ -1579,6 +1579,24 @@ pub unsafe extern "C" fn keygate_policy_wipe(policy: *mut keygate_policy) {
     }
 }
 
+/// The mode as configured, a KEYGATE_MODE_ number. KEYGATE_MODE_STRICT for a bad policy.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_policy_auth_mode(policy: *const keygate_policy) -> keygate_mode {
+    // SAFETY: passed on to the caller.
+    unsafe { self::policy(policy) }.map_or(KEYGATE_MODE_STRICT, |policy| policy.auth_mode().code())
+}
+
+/// The mode in force, auto being resolved. With KEYGATE_MODE_OFF, no request is asked for a key.
+/// KEYGATE_MODE_STRICT for a bad policy.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_policy_effective_mode(
+    policy: *const keygate_policy,
+) -> keygate_mode {
+    // SAFETY: passed on to the caller.
+    unsafe { self::policy(policy) }
+        .map_or(KEYGATE_MODE_STRICT, |policy| policy.effective_mode().code())
+}
+
 /// How many keys the policy has. 0 for a bad policy.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn keygate_policy_key_count(policy: *const keygate_policy) -> usize {

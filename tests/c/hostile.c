@@ -841,6 +841,15 @@ static void facts(void) {
   keygate_policy policy;
   make(&policy);
   CHECK(keygate_policy_key_count(&policy) == 1 && keygate_policy_key_count(NULL) == 0);
+  CHECK(keygate_policy_auth_mode(NULL) == KEYGATE_MODE_STRICT && keygate_policy_effective_mode(NULL) == KEYGATE_MODE_STRICT);
+  for (uint32_t flags = 0; flags <= KEYGATE_ALLOW_LAN_ACCESS; flags++) {
+    keygate_config config = fresh_config();
+    config.auth_mode = KEYGATE_MODE_AUTO;
+    config.flags = flags;
+    keygate_mode effective = flags ? KEYGATE_MODE_ALL_EXCEPT_HEALTH : KEYGATE_MODE_OFF;
+    CHECK(keygate_policy_init(&policy, sizeof policy, &config, NULL) == KEYGATE_OK);
+    CHECK(keygate_policy_auth_mode(&policy) == KEYGATE_MODE_AUTO && keygate_policy_effective_mode(&policy) == effective);
+  }
   CHECK(keygate_policy_wanted_count(&policy) == 3 && same(keygate_policy_wanted_name(&policy, 2), "x-goog-api-key"));
   CHECK(keygate_policy_wanted_name(&policy, 3).ptr == NULL && keygate_policy_wanted_name(NULL, 0).ptr == NULL);
   CHECK(keygate_policy_first_decides(&policy) && !keygate_policy_first_decides(NULL));
