@@ -41,7 +41,7 @@ check: ## Formatting, clippy and the Rust tests: about a minute; installs nothin
 	$(CARGO) test --locked --workspace --all-features -- $$skip && \
 	if [ -n "$$left" ]; then echo "check: NOT RUN, since there is no curl or no script here:$$left"; fi
 
-FEATURES := serde httparse capi # each alone, and none, besides all of them
+FEATURES := httparse capi # each alone, and none, besides all of them
 ALONE = set -e; for features in "" $(FEATURES); do
 .PHONY: lint
 lint: ## Formatting, clippy, the documentation's links and the packages, with every feature
