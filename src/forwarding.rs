@@ -33,10 +33,7 @@ impl Policy {
         _value: impl AsRef<[u8]>,
     ) -> bool {
         let name = name.as_ref();
-        let keyless = matches!(decision.reason(), Reason::Preflight | Reason::Health);
-        !decision.is_allow()
-            || self.sources.iter().any(|source| source.spells(name))
-            || keyless && BEYOND_ONE_REQUEST.iter().any(|own| spells(name, own))
+        !decision.is_allow() || self.spells_source(name) || beyond_one_request(decision, name)
     }
 
     /// The lengths of the names that are read or may be dropped: bit n % 64 for n bytes. A header
@@ -50,4 +47,10 @@ impl Policy {
             .chain(others)
             .fold(0, |lengths, len| lengths | 1 << (len % 64))
     }
+}
+
+#[inline(never)] // few decisions are such
+fn beyond_one_request(decision: &Decision, name: &[u8]) -> bool {
+    let keyless = matches!(decision.reason(), Reason::Preflight | Reason::Health);
+    keyless && BEYOND_ONE_REQUEST.iter().any(|own| spells(name, own))
 }

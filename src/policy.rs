@@ -200,6 +200,18 @@ impl Policy {
         }
     }
 
+    /// Whether a source's name is spelled so.
+    pub(crate) fn spells_source(&self, name: &[u8]) -> bool {
+        let mut left = self.by_length.get(name.len()).copied().unwrap_or(0);
+        while let Some(source) = self.sources.get(left.trailing_zeros() as usize) {
+            if source.spells(name) {
+                return true;
+            }
+            left &= left.wrapping_sub(1);
+        }
+        false
+    }
+
     pub(crate) fn strips_bearer(&self, source: u8) -> bool {
         self.bearers >> source & 1 == 1
     }
