@@ -13,6 +13,7 @@ bad one is reported and the one before stays. SIGTERM: it ends.
 `cannot-carry` prints the test vectors that the host cannot be asked: name, tab, reason."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,7 @@ def read_config(path):
     checked = subprocess.run(
         [CLI, "explain", "--config", "/dev/stdin", "--", "curl", "http://gate.test/"],
         input=text, capture_output=True, check=False,
+        env={name: value for name, value in os.environ.items() if name != "KEYGATE_API_KEY"} | {"LC_ALL": "C"},
     )
     if checked.returncode not in (0, 1):
         raise Refused(checked.stderr.decode(errors="replace").strip())

@@ -41,14 +41,9 @@ pub(crate) struct Arguments {
     /// A file that holds the gate's key, and a line end at most besides
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<OsString>,
-    /// en (the default) or zh
-    #[arg(
-        long,
-        value_name = "LANGUAGE",
-        default_value = "en",
-        hide_default_value = true
-    )]
-    lang: OsString,
+    /// en or zh; without it, what LC_ALL, LC_MESSAGES or LANG says
+    #[arg(long, value_name = "LANGUAGE")]
+    lang: Option<OsString>,
     /// A JSON object for each request, one a line
     #[arg(long)]
     json: bool,
@@ -62,11 +57,13 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
-    let language = match arguments.lang.to_str() {
-        Some("en") => Language::En,
-        Some("zh") => Language::Zh,
-        _ => {
-            return fail("--lang must be en or zh", "--lang 必须是 en 或 zh").report(Language::En);
+    let language = match arguments.lang.as_ref().map(|lang| lang.to_str()) {
+        None => crate::language_of_the_user(),
+        Some(Some("en")) => Language::En,
+        Some(Some("zh")) => Language::Zh,
+        Some(_) => {
+            return fail("--lang must be en or zh", "--lang 必须是 en 或 zh")
+                .report(crate::language_of_the_user());
         }
     };
     match explain(arguments, language) {

@@ -61,9 +61,26 @@ fn language(arguments: impl Iterator<Item = OsString>) -> Language {
         if argument == "--lang=zh" || value && argument == "zh" {
             return Language::Zh;
         }
+        if argument == "--lang=en" || value && argument == "en" {
+            return Language::En;
+        }
         value = argument == "--lang";
     }
-    Language::En
+    language_of_the_user()
+}
+
+/// What the environment asks for: the first of these variables that is set decides, as for every
+/// program (POSIX, "Internationalization Variables").
+pub(crate) fn language_of_the_user() -> Language {
+    let variables = ["LC_ALL", "LC_MESSAGES", "LANG"];
+    let mut set = variables
+        .iter()
+        .filter_map(std::env::var_os)
+        .filter(|value| !value.is_empty());
+    match set.next().and_then(|value| value.into_string().ok()) {
+        Some(value) if value.starts_with("zh") => Language::Zh,
+        _ => Language::En,
+    }
 }
 
 fn problem(error: &clap::Error) -> Failure {

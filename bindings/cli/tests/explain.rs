@@ -16,6 +16,9 @@ struct Run {
 fn run_with(arguments: &[&str], input: &[u8], variables: &[(&str, &str)]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keygate"));
     command.args(arguments).env_remove("KEYGATE_API_KEY");
+    for variable in ["LC_ALL", "LC_MESSAGES", "LANG"] {
+        command.env_remove(variable);
+    }
     command.envs(variables.iter().copied());
     let output = feed(command, input);
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
@@ -1060,4 +1063,32 @@ fn a_key_glued_to_its_option_is_explained() {
         "{}",
         after.err
     );
+}
+
+#[test]
+fn the_language_is_that_of_the_user() {
+    let arguments = [
+        "explain",
+        "--auth-mode",
+        "strict",
+        "--",
+        "curl",
+        "http://a/",
+    ];
+    for (variables, chinese) in [
+        (&[("LANG", "zh_CN.UTF-8")][..], true),
+        (&[("LC_ALL", "zh_TW"), ("LANG", "en_US.UTF-8")], true),
+        (&[("LC_ALL", "C"), ("LANG", "zh_CN.UTF-8")], false),
+        (&[("LC_ALL", ""), ("LC_MESSAGES", "zh_CN")], true),
+        (&[("LANG", "de_DE.UTF-8")], false),
+    ] {
+        let run = run_with(&arguments, b"", variables);
+        assert_eq!(run.out.contains("结论"), chinese, "{variables:?}");
+        let wrong = run_with(&["explain", "--nope"], b"", variables);
+        assert_eq!(wrong.err.contains("错误"), chinese, "{variables:?}");
+    }
+    let mut asked = vec!["explain", "--lang", "en"];
+    asked.extend(&arguments[1..]);
+    let run = run_with(&asked, b"", &[("LANG", "zh_CN.UTF-8")]);
+    assert!(run.out.contains("verdict"));
 }

@@ -1,0 +1,103 @@
+# How each promise is checked; tests/README.md says what each check shows.
+
+##@ All hosts
+
+.PHONY: test-hosts
+test-hosts: nginx go ## The vectors, and known ways around a gate, over sockets through every host
+	$(CARGO) build --quiet --locked --package keygate-cli
+	tests/hosts/run.sh requirements.txt test_vectors.py test_attacks.py
+
+.PHONY: test-sdk
+test-sdk: nginx go ## The vendors' clients, and the guide to 401, through nginx and the Go proxy
+	KEYGATE_HOSTS="nginx go" tests/hosts/run.sh requirements-sdk.txt test_sdk.py test_document.py
+
+##@ Heavier checks
+
+PROOF := target/proof
+PYTHON ?= python3
+# CONTROLS=1 plants faults instead, each of which has to be found.
+CONTROLLED = $(if $(CONTROLS),--controls)
+
+$(PROOF)/installed: tests/proof/requirements.txt
+	@.ci/packages python3 python3-venv
+	$(PYTHON) -m venv $(PROOF)
+	$(PROOF)/bin/pip install --quiet --requirement tests/proof/requirements.txt
+	touch $@
+
+.PHONY: test-cross
+test-cross: ## The suite on powerpc (big-endian) and i686; CONTROLS=1: find bugs that only they show
+	CONTROLS=$(CONTROLS) tests/cross/run
+
+.PHONY: prove
+prove: lib $(PROOF)/installed ## Prove the machine code against the policy; CONTROLS=1: refute planted faults
+	$(PROOF)/bin/python tests/proof/prove.py $(CAPI)/libkeygate.so $(CONTROLLED)
+
+.PHONY: prove-fast
+prove-fast: lib $(PROOF)/installed ## The part of it that takes a few minutes
+	$(PROOF)/bin/python tests/proof/prove.py $(CAPI)/libkeygate.so --fast
+
+.PHONY: constant-time
+constant-time: ## That time depends on no key; CONTROLS=1: find planted leaks
+	@.ci/packages cargo gcc python3 valgrind
+	$(PYTHON) tests/constant_time/run.py $(CONTROLLED)
+
+# The heavy checks; tests/README.md says what each shows.
+MUTANTS_VERSION := 27.1.0
+LLVM_COV_VERSION := 0.9.1
+LLVM := $(TOOLS)/llvm/usr/lib
+
+$(TOOLS)/bin/cargo-mutants:
+	$(CARGO) install cargo-mutants --version $(MUTANTS_VERSION) --debug --locked --root $(TOOLS)
+
+$(TOOLS)/bin/cargo-llvm-cov:
+	$(CARGO) install cargo-llvm-cov --version $(LLVM_COV_VERSION) --debug --locked --root $(TOOLS)
+
+# The tools of the LLVM that rustc is built with, unpacked beside the system's own.
+$(LLVM)/llvm-22/bin/llvm-cov:
+	@command -v apt-get >/dev/null || { echo "missing: apt-get, to fetch the tools of LLVM 22" >&2; exit 1; }
+	mkdir -p $(TOOLS)/llvm/deb
+	apt-cache show llvm-22 >/dev/null 2>&1 || apt-get update
+	cd $(TOOLS)/llvm/deb && apt-get download llvm-22 libllvm22 && for deb in *.deb; do dpkg -x $$deb ..; done
+	touch $@
+
+.PHONY: exhaustive
+exhaustive: ## Every case of a small world, over a billion of them, against the model
+	$(CARGO) test --locked --release --all-features --test exhaustive -- --include-ignored --nocapture
+
+.PHONY: controls
+controls: ## Plant bugs shaped like public ones; each must be caught (BUGS: these only); CONTROLS=1: three that cannot be
+	tests/controls/run.py $(CONTROLLED) $(BUGS)
+
+.PHONY: hosts-controls
+hosts-controls: ## Plant faults in the hosts and the core; the hosts' tests must notice (FAULTS: these only)
+	tests/hosts/controls.py $(FAULTS)
+
+.PHONY: fuzz
+fuzz: ## Fuzz the core and the C interface, TIME (60) seconds each target; CONTROLS=1: find planted bugs
+	CONTROLS=$(CONTROLS) tests/fuzz/run $(or $(TIME),60)
+
+# Optimised a little, the tests take a tenth of the time.
+MUTATE = CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0 \
+	$(TOOLS)/bin/cargo-mutants mutants --config tests/mutants.toml --package keygate --all-features --cargo-arg=--locked \
+	--jobs 2 --timeout 120 --build-timeout 300 $(MUTANTS)
+
+.PHONY: mutants mutants-ffi
+mutants: $(TOOLS)/bin/cargo-mutants ## Change the core everywhere; the tests must notice (MUTANTS: more options); CONTROLS=1: tests that do not
+ifdef CONTROLS
+	$(MUTATE) --re Secret::equals --output target/mutants-control --cargo-arg=--test=allocations; [ $$? -eq 2 ]
+else
+	$(MUTATE) --exclude src/ffi.rs --output target/mutants --cargo-arg=--tests
+	$(MAKE) mutants-ffi
+endif
+mutants-ffi: $(TOOLS)/bin/cargo-mutants ## The same for the C interface and its callers
+	$(MUTATE) --file src/ffi.rs --output target/mutants-ffi --cargo-arg=--test=attacks --cargo-arg=--test=from_c -- -- --include-ignored
+
+.PHONY: coverage
+coverage: $(TOOLS)/bin/cargo-llvm-cov $(LLVM)/llvm-22/bin/llvm-cov ## Branches of the core that the tests take; CONTROLS=1: find planted ones
+	LD_LIBRARY_PATH=$(LLVM)/x86_64-linux-gnu:$(LLVM)/llvm-22/lib CARGO_LLVM_COV=$(TOOLS)/bin/cargo-llvm-cov \
+	LLVM_COV=$(LLVM)/llvm-22/bin/llvm-cov LLVM_PROFDATA=$(LLVM)/llvm-22/bin/llvm-profdata \
+	$(PYTHON) tests/coverage.py $(CONTROLLED)
+
+.PHONY: assurance
+assurance: exhaustive controls hosts-controls coverage mutants fuzz prove constant-time firmware firmware-controls test-cross ## All heavy checks
+	$(MAKE) controls coverage mutants fuzz prove constant-time test-cross CONTROLS=1
