@@ -1,9 +1,95 @@
 //! The commands in the documents give the answers printed there.
 
+use std::path::Path;
+use std::process::Command;
+
+/// What a command in a document says, and what it answers.
+fn samples(text: &str) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    let mut inside = false;
+    for line in text.lines() {
+        if line.starts_with("```") {
+            inside = line == "```console";
+        } else if !inside {
+            continue;
+        } else if let Some(command) = line.strip_prefix("$ ") {
+            found.push((command.to_owned(), String::new()));
+        } else if let Some((_, answer)) = found.last_mut() {
+            answer.push_str(line);
+            answer.push('\n');
+        }
+    }
+    found
+}
+
+/// The exit status that goes with an answer.
+fn status(answer: &str) -> i32 {
+    match answer {
+        _ if answer.starts_with("error:") => 2,
+        _ if answer.contains("verdict: denied") || answer.contains("结论: 拒绝") => 1,
+        _ if answer.contains("{\"error\"") || answer.contains("\"deny\"") => 1,
+        _ => 0,
+    }
+}
+
 #[test]
 fn documents_are_true() {
-    trycmd::TestCases::new()
-        .case("README.md")
-        .case("401.md")
-        .case("../../README.md");
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let programs = Path::new(env!("CARGO_BIN_EXE_keygate"))
+        .parent()
+        .expect("a folder");
+    let path = format!(
+        "{}:{}",
+        programs.display(),
+        std::env::var("PATH").expect("a path")
+    );
+    let mut count = 0;
+    for document in [
+        "README.md",
+        "401.md",
+        "../../README.md",
+        "../../README.zh-CN.md",
+    ] {
+        let text = std::fs::read_to_string(own.join(document)).expect(document);
+        for (command, answer) in samples(&text) {
+            let output = Command::new("sh")
+                .args(["-c", &command])
+                .env("PATH", &path)
+                .env_remove("KEYGATE_API_KEY")
+                .envs([("LC_ALL", "C")])
+                .output()
+                .expect("a shell");
+            let text = [output.stdout, output.stderr].concat();
+            let text = String::from_utf8(text).expect("UTF-8");
+            assert_eq!(text.trim_end(), answer.trim_end(), "{document}: {command}");
+            assert_eq!(
+                output.status.code(),
+                Some(status(&answer)),
+                "{document}: {command}"
+            );
+            count += 1;
+        }
+    }
+    println!("{count} commands");
+    assert!(count > 20, "the documents' commands are not found");
+}
+
+/// What stands between backquotes in the tables of a text.
+fn code_in_tables(document: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(document);
+    let text = std::fs::read_to_string(path).expect(document);
+    let rows = text.lines().filter(|line| line.starts_with('|'));
+    let spans = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
+    let mut spans: Vec<_> = spans.map(str::to_owned).collect();
+    spans.sort();
+    spans
+}
+
+#[test]
+fn the_chinese_readme_is_in_step() {
+    let [english, chinese] = ["README.md", "README.zh-CN.md"].map(code_in_tables);
+    assert!(english.len() > 30, "the tables are not found");
+    assert_eq!(english, chinese);
 }
