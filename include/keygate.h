@@ -149,7 +149,7 @@
  *   10  other_scheme          "Basic ...", "Token ..." and their kin: Bearer
  *   11  quoted                the credential is wrapped in quotes: remove them
  *   12  placeholder           an example never replaced, or a variable never expanded
- *   13  unread_header         a key-like header that is no source: send the key in one that is
+ *   13  unread_header         a key-like header that the gate does not read: use one that it reads
  *   14  key_in_query          "?key=", "?api_key=" and their kin: send a header
  *   15  truncated             the credential is the beginning of a key or begins with one, and they
  *                             share 8 bytes or more: copy it whole

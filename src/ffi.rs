@@ -685,7 +685,7 @@ impl Output {
         Self { at, known }
     }
 
-    /// A struct of any size, set to deny. Nothing where `pointer` is no good, or writing there
+    /// A struct of any size, set to deny. `None` if `pointer` is bad, or writing there
     /// would change the policy.
     ///
     /// # Safety
@@ -837,7 +837,7 @@ struct Report {
 }
 
 impl Report {
-    /// Nothing where the pointer is NULL.
+    /// `None` if the pointer is NULL.
     ///
     /// # Safety
     ///
@@ -875,7 +875,7 @@ impl Report {
     }
 }
 
-/// Does what sets something up, and tells the caller how that went. Where the report is no good, or
+/// Does what sets something up, and tells the caller how that went. If the report is bad, or
 /// would be written over `storage`, nothing is done but to empty `storage`.
 ///
 /// # Safety
@@ -981,7 +981,7 @@ struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Nothing where a pointer or a length is bad, or writing to `output` has changed the headers.
+    /// `None` if a pointer or a length is bad, or writing to `output` has changed the headers.
     ///
     /// # Safety
     ///

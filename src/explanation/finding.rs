@@ -188,7 +188,7 @@ findings! {
         c"Bearer is there twice",
         c"Bearer 写了两次" {
         section: Problem,
-        what: ("Bearer stands twice and is removed once; often the client adds it by itself",
+        what: ("Bearer is there twice and is removed once; many clients add it themselves",
             "Bearer 写了两次,只会去掉一次;常见原因是客户端会自动添加"),
         fix: ("write Bearer once, or give the client the bare key{mended}",
             "Bearer 只写一次,或者只把 key 本身交给客户端{mended}"),

@@ -10,7 +10,7 @@ use crate::limits::MAX_EXEMPT_LEN;
 pub(super) struct Normal(Vec<u8, MAX_EXEMPT_LEN, u8>);
 
 impl Normal {
-    /// Nothing where the path does not start with `/` or is longer than an exempt path can be.
+    /// `None` if the path does not start with `/` or is longer than an exempt path can be.
     pub(super) fn new(path: &[u8]) -> Option<Self> {
         let mut builder = Builder::default();
         let mut bytes = Decoded(path);

@@ -21,7 +21,7 @@ pub(crate) struct Name {
 }
 
 impl Name {
-    /// Nothing where `name` does not fit.
+    /// `None` if `name` does not fit.
     pub(crate) fn new(name: &[u8]) -> Option<Self> {
         let mut new = Self {
             len: u8::try_from(name.len()).ok()?,

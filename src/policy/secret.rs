@@ -22,7 +22,7 @@ impl Secret {
         len: 0,
     };
 
-    /// Takes a secret in place, so that no copy of it is left on the stack. Nothing where it does
+    /// Takes a secret in place, so that no copy of it is left on the stack. `None` if it does
     /// not fit.
     pub(crate) fn set(&mut self, secret: &[u8]) -> Option<()> {
         self.bytes.get_mut(..secret.len())?.copy_from_slice(secret);
@@ -54,7 +54,7 @@ impl Secret {
         )
     }
 
-    /// The candidate's length, and as many bytes of the padded secret. Nothing where that length
+    /// The candidate's length, and as many bytes of the padded secret. `None` if that length
     /// alone rules a match out. No fact about the secret is part of it: in an `Option`, one would
     /// be branched on.
     fn beginning(&self, candidate: &[u8]) -> Option<(u16, &[u8])> {

@@ -149,7 +149,7 @@ def main():
     named = {bug["name"]: bug for bug in bugs}
     wanted = arguments.names + [arguments.plant] * bool(arguments.plant)
     if len(named) != len(bugs) or not set(wanted) <= set(named):
-        sys.exit("a bug's name stands twice, or is unknown")
+        sys.exit("a bug's name is listed twice, or is unknown")
     if arguments.fuzz:
         found = [bug["name"] for bug in bugs if bug.get("fuzz") == arguments.fuzz]
         print("\n".join(found))

@@ -105,7 +105,7 @@ def main():
     faults = tomllib.loads((HERE / "controls.toml").read_text())["fault"]
     names = {fault["name"] for fault in faults}
     if len(names) != len(faults) or not set(wanted) <= names:
-        sys.exit("a fault's name stands twice, or is unknown")
+        sys.exit("a fault's name is listed twice, or is unknown")
     faults = [fault for fault in faults if not wanted or fault["name"] in wanted]
     begun = time.monotonic()
     copy()
