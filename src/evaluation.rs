@@ -1,4 +1,7 @@
-//! The state machine: every decision is made here.
+//! The state machine: every decision is made here, in one frame, for least stack and no call for a
+//! header of no interest.
+
+#![allow(clippy::inline_always)]
 
 use crate::credential::Credential;
 use crate::decision::{Deciding, Decision, Reason};
@@ -62,7 +65,7 @@ pub struct Evaluation<'p> {
 }
 
 impl<'p> Evaluation<'p> {
-    #[cfg_attr(feature = "capi", allow(clippy::inline_always), inline(always))]
+    #[inline(always)]
     pub(crate) fn begin(policy: &'p Policy, method: &[u8], target: &[u8]) -> Self {
         let effective_mode = policy.effective_mode;
         let reason = if method == b"OPTIONS" {
@@ -93,8 +96,7 @@ impl<'p> Evaluation<'p> {
 
     /// Takes the next header. False: nothing that follows can change the decision, so the rest
     /// need not be pushed; pushing it does no harm.
-    #[cfg_attr(feature = "capi", allow(clippy::inline_always), inline(always))]
-    #[cfg_attr(not(feature = "capi"), inline)]
+    #[inline(always)]
     pub fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> bool {
         let name = name.as_ref();
         if self.count(name.len()) {
@@ -104,9 +106,7 @@ impl<'p> Evaluation<'p> {
     }
 
     /// Takes the next headers, up to the one after which nothing can change the decision.
-    // The C library decides in one frame: least stack, and no call for a header of no interest.
-    #[cfg_attr(feature = "capi", allow(clippy::inline_always), inline(always))]
-    #[cfg_attr(not(feature = "capi"), inline)]
+    #[inline(always)]
     pub(crate) fn push_all<I>(&mut self, headers: I)
     where
         I: IntoIterator,
@@ -138,8 +138,7 @@ impl<'p> Evaluation<'p> {
     }
 
     /// Looks at the header that was counted last.
-    #[cfg_attr(feature = "capi", allow(clippy::inline_always), inline(always))]
-    #[cfg_attr(not(feature = "capi"), inline)]
+    #[inline(always)]
     fn look(&mut self, name: &[u8], value: &[u8]) {
         let Some(source) = self.policy.find_source(name, self.open) else {
             return;
@@ -168,14 +167,16 @@ impl<'p> Evaluation<'p> {
     }
 }
 
-#[cfg_attr(feature = "capi", allow(clippy::inline_always), inline(always))]
+#[inline(always)]
 pub(crate) fn is_health(policy: &Policy, method: &[u8], target: &[u8]) -> bool {
     if !matches!(method, b"GET" | b"HEAD") {
         return false;
     }
     for exempt in policy.exempt_paths() {
-        if let Some(rest) = target.strip_prefix(exempt)
+        // What follows the path first: it is one byte, and seldom right.
+        if let Some((path, rest)) = target.split_at_checked(exempt.len())
             && matches!(rest, [] | [b'?', ..])
+            && path == exempt
         {
             // A target with a fragment is no valid one (RFC 9112 section 3.2): what a host forwards
             // of it may be another resource.
