@@ -1,0 +1,123 @@
+//! The tables of the documents: what those of `tests/README.md` name is in the tree, every class that
+//! a bug is planted for has its row there, and no cell is too long to read.
+
+use std::collections::HashSet;
+use std::fs::{read_dir, read_to_string};
+use std::path::{Path, PathBuf};
+
+const MAX_CELL: usize = 200;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Every file with one of these endings, but for what is built or installed.
+fn files(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
+    for entry in read_dir(folder).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        if entry.file_type().expect("a type").is_dir() {
+            if !matches!(&*name, "target" | "node_modules" | ".git" | ".venv") {
+                files(&path, endings, found);
+            }
+        } else if endings.iter().any(|ending| name.ends_with(ending)) {
+            found.push(path);
+        }
+    }
+}
+
+fn rows(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| line.starts_with('|'))
+}
+
+/// The names that follow one of these marks.
+fn names<'t>(text: &'t str, marks: &[&str]) -> HashSet<&'t str> {
+    let is_end = |c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c));
+    let after = |mark: &&str| text.split(*mark).skip(1).collect::<Vec<_>>();
+    let rests = marks.iter().flat_map(after);
+    rests.filter_map(|rest| rest.split(is_end).next()).collect()
+}
+
+#[test]
+fn the_index_of_tests_is_true() {
+    let mut sources = Vec::new();
+    for folder in ["src", "tests", "bindings"] {
+        let endings = [".rs", ".py", ".go", ".c", ".h"];
+        files(&root().join(folder), &endings, &mut sources);
+    }
+    let read = |path: &PathBuf| read_to_string(path).expect("a text");
+    let sources: String = sources.iter().map(read).collect();
+    let functions = names(&sources, &["fn ", "def ", "func "]);
+    let bugs = read(&root().join("tests/controls/bugs.toml"));
+    let planted = read(&root().join("tests/hosts/controls.toml")) + &bugs;
+    let faults = names(&planted, &["\nname = \""]);
+
+    let text = read(&root().join("tests/README.md"));
+    let spans = rows(&text).flat_map(|row| row.split('`').skip(1).step_by(2));
+    let is = |text: &str, joined: char| {
+        let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == joined;
+        text.contains(joined)
+            && text.starts_with(char::is_alphanumeric)
+            && text.chars().all(is_part)
+    };
+    let (mut tests, mut missing) = (0, Vec::new());
+    for span in spans {
+        let name = span.rsplit("::").next().expect("a name");
+        let name = name.split('[').next().expect("a name");
+        let there = if ["src/", "tests/", "bindings/"]
+            .iter()
+            .any(|folder| span.starts_with(folder))
+        {
+            root().join(span).exists()
+        } else if is(span, '-') {
+            faults.contains(span)
+        } else if is(name, '_') || name.starts_with("Test") {
+            tests += 1;
+            functions.contains(name)
+        } else {
+            true
+        };
+        if !there {
+            missing.push(span);
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "no such test, planted fault or file: {missing:#?}"
+    );
+    for class in bugs
+        .lines()
+        .filter_map(|line| line.strip_prefix("class = \""))
+    {
+        let row = format!("| {}", class.trim_end_matches('"'));
+        assert!(
+            rows(&text).any(|found| found.starts_with(&row)),
+            "no row: {row}"
+        );
+    }
+    assert!(tests > 100, "{tests} tests: the tables are not found");
+}
+
+#[test]
+fn cells_are_short() {
+    let mut documents = Vec::new();
+    files(&root(), &[".md"], &mut documents);
+    let (mut cells, mut long) = (0, Vec::new());
+    for document in documents {
+        let text = read_to_string(&document)
+            .expect("a text")
+            .replace("\\|", "/");
+        for cell in rows(&text).flat_map(|row| row.split('|')) {
+            cells += 1;
+            if cell.trim().chars().count() > MAX_CELL {
+                long.push(format!("{}: {}", document.display(), cell.trim()));
+            }
+        }
+    }
+    assert!(
+        long.is_empty(),
+        "cells of more than {MAX_CELL} characters: {long:#?}"
+    );
+    assert!(cells > 1000, "the tables are not found");
+}
