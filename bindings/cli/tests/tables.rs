@@ -1,5 +1,6 @@
 //! The tables of the documents: what those of `tests/README.md` name is in the tree, every class that
-//! a bug is planted for has its row there, and no cell is too long to read.
+//! a bug is planted for has its row there, every finding has one in `bindings/README.md`, and no cell is
+//! too long to read.
 
 use std::collections::HashSet;
 use std::fs::{read_dir, read_to_string};
@@ -120,4 +121,13 @@ fn cells_are_short() {
         "cells of more than {MAX_CELL} characters: {long:#?}"
     );
     assert!(cells > 1000, "the tables are not found");
+}
+
+#[test]
+fn every_finding_is_in_the_table_of_the_hosts() {
+    let text = read_to_string(root().join("bindings/README.md")).expect("a text");
+    let (_, text) = text.split_once("\n## Findings\n").expect("the table");
+    let codes = rows(text).filter_map(|row| row.strip_prefix("| `")?.split('`').next());
+    let names = keygate::Finding::ALL.map(keygate::Finding::name);
+    assert_eq!(codes.collect::<Vec<_>>(), names);
 }
