@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     /// lists show arguments
     #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     api_key: Option<OsString>,
-    /// A file that holds the gate's key, and a line end at most besides
+    /// A key file: one key a line, with " label=NAME" behind it or not
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<OsString>,
     /// en or zh; without it, what LC_ALL, LC_MESSAGES or LANG says
