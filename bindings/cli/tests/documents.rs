@@ -10,11 +10,9 @@ fn samples(text: &str) -> Vec<(String, String)> {
     for line in text.lines() {
         if line.starts_with("```") {
             inside = line == "```console";
-        } else if !inside {
-            continue;
-        } else if let Some(command) = line.strip_prefix("$ ") {
+        } else if let Some(command) = line.strip_prefix("$ ").filter(|_| inside) {
             found.push((command.to_owned(), String::new()));
-        } else if let Some((_, answer)) = found.last_mut() {
+        } else if let Some((_, answer)) = found.last_mut().filter(|_| inside) {
             answer.push_str(line);
             answer.push('\n');
         }
