@@ -81,10 +81,10 @@ func TestEveryWayOfAskingAgrees(t *testing.T) {
 			as          http.Header
 			decision    keygate.Decision
 			explanation string
-			findings    []string
+			findings    []keygate.Finding
 		}{
-			{"header", received, policy.Decide(method, target, h), policy.Explain(method, target, h), policy.Findings(method, target, h)},
-			{"request", request, policy.DecideRequest(server), policy.ExplainRequest(server), policy.FindingsRequest(server)},
+			{"header", received, policy.Decide(method, target, h), policy.Explain(method, target, h, keygate.English), policy.Findings(method, target, h)},
+			{"request", request, policy.DecideRequest(server), policy.ExplainRequest(server, keygate.English), policy.FindingsRequest(server)},
 		} {
 			seen[decided(c.decision)]++
 			if want := policy.Decide(method, target, c.as); c.decision != want {
@@ -96,7 +96,7 @@ func TestEveryWayOfAskingAgrees(t *testing.T) {
 			if got := explained(t, c.explanation); got != decided(c.decision) {
 				t.Errorf("%s: %s %s, %q, host %q: %s is explained as %s", c.of, method, target, h, server.Host, decided(c.decision), got)
 			}
-			if c.explanation != policy.Explain(method, target, c.as) || !slices.Equal(c.findings, policy.Findings(method, target, c.as)) {
+			if c.explanation != policy.Explain(method, target, c.as, keygate.English) || !slices.Equal(c.findings, policy.Findings(method, target, c.as)) {
 				t.Errorf("%s: %s %s, %q, host %q: not explained as %q", c.of, method, target, h, server.Host, c.as)
 			}
 		}

@@ -1,6 +1,6 @@
 package keygate
 
-// #include "keygate.h"
+// #include "library.h"
 import "C"
 
 import (
@@ -11,11 +11,11 @@ import (
 	"unsafe"
 )
 
-// Config is what a policy is made from. ParseConfig reads one from a file.
+// Config is what New makes a policy from. Parse makes one from JSON.
 type Config struct {
 	// AuthMode must be chosen; the zero value is Strict.
 	AuthMode AuthMode `json:"auth_mode"`
-	// AllowLANAccess is what Auto comes to. Other modes take no notice of it.
+	// AllowLANAccess is what Auto resolves to. Other modes ignore it.
 	AllowLANAccess bool `json:"allow_lan_access"`
 	// APIKey is the one key, without a label. An empty one is no key.
 	APIKey Secret `json:"api_key"`
@@ -28,6 +28,11 @@ type Config struct {
 	// Exempt are up to 8 paths of up to 64 bytes of 0x21 to 0x7E that AllExceptHealth leaves open to GET and
 	// HEAD. Nil: "/healthz". Empty: none.
 	Exempt []string `json:"exempt"`
+}
+
+// UnmarshalJSON always fails: encoding/json would take other texts than Parse does.
+func (*Config) UnmarshalJSON([]byte) error {
+	return errors.New("keygate: a Config is not read from JSON; use Parse")
 }
 
 // Key is a key that clients may present.
@@ -89,7 +94,7 @@ type Status int32
 
 const ok Status = C.KEYGATE_OK
 
-// What can be wrong with a configuration. Error says it in words.
+// What can be wrong with a configuration or a key file. Text says it in words.
 const (
 	ErrMode           Status = C.KEYGATE_ERR_MODE
 	ErrAPIKeyAndKeys  Status = C.KEYGATE_ERR_API_KEY_AND_KEYS
@@ -101,6 +106,7 @@ const (
 	ErrKeyVariable    Status = C.KEYGATE_ERR_KEY_VARIABLE
 	ErrLabelTooLong   Status = C.KEYGATE_ERR_LABEL_TOO_LONG
 	ErrLabelByte      Status = C.KEYGATE_ERR_LABEL_BYTE
+	ErrLabelEmpty     Status = C.KEYGATE_ERR_LABEL_EMPTY
 	ErrTooManySources Status = C.KEYGATE_ERR_TOO_MANY_SOURCES
 	ErrSourceTooLong  Status = C.KEYGATE_ERR_SOURCE_TOO_LONG
 	ErrSourceNotToken Status = C.KEYGATE_ERR_SOURCE_NOT_TOKEN
@@ -110,72 +116,148 @@ const (
 	ErrExemptNoSlash  Status = C.KEYGATE_ERR_EXEMPT_NO_SLASH
 	ErrExemptNotPath  Status = C.KEYGATE_ERR_EXEMPT_NOT_PATH
 	ErrExemptByte     Status = C.KEYGATE_ERR_EXEMPT_BYTE
+	ErrFieldUnknown   Status = C.KEYGATE_ERR_FIELD_UNKNOWN
+	ErrFieldMisspelt  Status = C.KEYGATE_ERR_FIELD_MISSPELT
+	ErrFieldTwice     Status = C.KEYGATE_ERR_FIELD_TWICE
+	ErrFieldMissing   Status = C.KEYGATE_ERR_FIELD_MISSING
+	ErrFieldType      Status = C.KEYGATE_ERR_FIELD_TYPE
+	ErrBesideProxy    Status = C.KEYGATE_ERR_BESIDE_PROXY
+	ErrCharacter      Status = C.KEYGATE_ERR_CHARACTER
+	ErrJSON           Status = C.KEYGATE_ERR_JSON
+	ErrTooDeep        Status = C.KEYGATE_ERR_TOO_DEEP
+	ErrTextAfter      Status = C.KEYGATE_ERR_TEXT_AFTER
+	ErrEncoding       Status = C.KEYGATE_ERR_ENCODING
+	ErrKeysElsewhere  Status = C.KEYGATE_ERR_KEYS_ELSEWHERE
 )
 
-// Error is the library's own text.
-func (s Status) Error() string { return C.GoString(C.keygate_status_text(C.keygate_status(s))) }
+// Name gives the status's name, "key_too_long" for example.
+func (s Status) Name() string { return C.GoString(C.keygate_status_name(C.keygate_status(s))) }
 
-// ConfigError says why no policy could be made. It is ErrConfig and its Status for errors.Is, and
-// holds no byte of a key.
+// Text is what is wrong, in words. That of a ConfigError says more.
+func (s Status) Text(language Language) string {
+	return C.GoString(C.keygate_status_text(C.keygate_status(s), C.keygate_language(language)))
+}
+
+// Error is Text in English.
+func (s Status) Error() string { return s.Text(English) }
+
+// ConfigError says why no policy could be made, or why a key file cannot be read. It is ErrConfig
+// and its Status for errors.Is, and holds no byte of a key.
 type ConfigError struct {
 	Status Status
-	// Field is "keys", "sources" or "exempt" where an entry of that list is to blame, or "".
+	// Field is the field to blame, "auth_mode" or "keys.label" for example, or "" where it is the
+	// whole of the text.
 	Field string
-	// Index is that entry's place in the list, or -1.
+	// Index is the entry's place in the field's list, or -1.
 	Index int
+	// Line and Column are the place in the text, from 1, or 0. Column counts characters.
+	Line, Column int
+
+	from C.keygate_config_error
 }
 
-// Error is the field, where it is known, and the library's text.
-func (e *ConfigError) Error() string {
-	if e.Field == "" {
-		return e.Status.Error()
-	}
-	return fmt.Sprintf("%s[%d]: %s", e.Field, e.Index, e.Status.Error())
+// Text is one sentence: line and column, the field and the entry, and what is wrong.
+func (e *ConfigError) Text(language Language) string {
+	return written(func(buffer *C.char, size C.size_t) C.size_t {
+		return C.keygate_config_error_text(&e.from, C.keygate_language(language), buffer, size)
+	})
 }
+
+// Error is Text in English.
+func (e *ConfigError) Error() string { return e.Text(English) }
 
 // Unwrap gives ErrConfig and the Status.
 func (e *ConfigError) Unwrap() []error { return []error{ErrConfig, e.Status} }
 
-func (c Config) build(storage *C.keygate_policy) error {
-	if err := checkABI(); err != nil {
-		return err
-	}
-	status := c.try(storage)
-	if status == ok {
-		return nil
-	}
-	// The library says what is wrong. Where, is how much of a list it takes to be so.
-	at := func(field string, length int, cut func(*Config, int)) *ConfigError {
-		for n := range length + 1 {
-			part := c
-			cut(&part, n)
-			if part.try(new(C.keygate_policy)) != status {
-				continue
-			}
-			if n == 0 {
-				return nil
-			}
-			return &ConfigError{status, field, n - 1}
-		}
-		return nil
-	}
-	for _, found := range []*ConfigError{
-		at("keys", len(c.Keys), func(part *Config, n int) { part.Keys = c.Keys[:n] }),
-		at("sources", len(c.Sources), func(part *Config, n int) { part.Sources = c.Sources[:n] }),
-		at("exempt", len(c.Exempt), func(part *Config, n int) { part.Exempt = c.Exempt[:n] }),
-	} {
-		if found != nil {
-			return found
-		}
-	}
-	return &ConfigError{status, "", -1}
+// fields are the names of the fields. An entry's are those of its list and its own.
+var fields = map[C.int32_t]string{
+	C.KEYGATE_FIELD_AUTH_MODE:        "auth_mode",
+	C.KEYGATE_FIELD_ALLOW_LAN_ACCESS: "allow_lan_access",
+	C.KEYGATE_FIELD_API_KEY:          "api_key",
+	C.KEYGATE_FIELD_KEYS:             "keys",
+	C.KEYGATE_FIELD_KEY:              "keys.key",
+	C.KEYGATE_FIELD_LABEL:            "keys.label",
+	C.KEYGATE_FIELD_SOURCES:          "sources",
+	C.KEYGATE_FIELD_SOURCE_NAME:      "sources.name",
+	C.KEYGATE_FIELD_BEARER:           "sources.bearer",
+	C.KEYGATE_FIELD_EXEMPT:           "exempt",
+	C.KEYGATE_FIELD_PROXY:            "proxy",
 }
 
-func (c Config) try(storage *C.keygate_policy) Status {
-	// The C struct cannot tell an empty key from none.
-	if c.APIKey.text != nil && c.Keys != nil {
-		return ErrAPIKeyAndKeys
+// refused makes an error of what the library found.
+func refused(status C.keygate_status, from *C.keygate_config_error) error {
+	if Status(status) == ok {
+		return nil
 	}
+	return &ConfigError{
+		Status: Status(status),
+		Field:  fields[from.field],
+		Index:  int(from.index), // SIZE_MAX is -1
+		Line:   int(from.line),
+		Column: int(from.column),
+		from:   *from,
+	}
+}
+
+// New makes a policy. A Config without any key is not wrong: its policy denies whatever needs one.
+//
+// The error is a *ConfigError.
+func New(config Config) (*Policy, error) {
+	return newPolicy(func(storage *C.keygate_policy, err *C.keygate_config_error) C.keygate_status {
+		return config.build(storage, err)
+	})
+}
+
+// Parse makes a policy of a configuration in JSON: the object with "auth_mode" and its other
+// fields, or one that has it under "proxy". The part on keygate_policy_parse of keygate.h says what
+// it may hold.
+//
+// Keys are from elsewhere, such as those of ParseKeyFile; the text must then have none. A list that
+// is empty and not nil says so too: there are none.
+//
+// The error is a *ConfigError.
+func Parse(json []byte, keys ...Key) (*Policy, error) {
+	return newPolicy(func(storage *C.keygate_policy, err *C.keygate_config_error) C.keygate_status {
+		var pins runtime.Pinner
+		defer pins.Unpin()
+		list, count := lentKeys(&pins, keys)
+		if keys != nil && list == nil {
+			list = new(C.keygate_key)
+		}
+		return C.keygate_policy_parse(storage, C.sizeof_keygate_policy, pinned(&pins, inPlace(json)), list, count, err)
+	})
+}
+
+// ParseKeyFile reads a key file: one key a line, each with an optional label.
+//
+//	# laptops
+//	sk-5f0c4b8e21d97a36 label=alice
+//
+// A line that is empty or begins with '#' has none. The list is never nil where there is no error:
+// without a key in the file, Parse makes a policy of it that denies whatever needs one.
+//
+// The error is a *ConfigError.
+func ParseKeyFile(text []byte) ([]Key, error) {
+	if err := checkABI(); err != nil {
+		return nil, err
+	}
+	var pins runtime.Pinner
+	defer pins.Unpin()
+	var file C.keygate_key_file
+	C.keygate_key_file_begin(&file, C.sizeof_keygate_key_file, pinned(&pins, inPlace(text)))
+	keys := []Key{}
+	var key C.keygate_key
+	for C.keygate_key_file_next(&file, &key) {
+		keys = append(keys, Key{NewSecret(copied(key.secret)), copied(key.label)})
+	}
+	from := C.keygate_config_error{size: C.sizeof_keygate_config_error}
+	if err := refused(C.keygate_key_file_end(&file, &from), &from); err != nil {
+		return nil, err
+	}
+	return keys, nil
+}
+
+func (c Config) build(storage *C.keygate_policy, err *C.keygate_config_error) C.keygate_status {
 	var pins runtime.Pinner
 	defer pins.Unpin()
 	var config C.keygate_config
@@ -191,9 +273,7 @@ func (c Config) try(storage *C.keygate_policy) Status {
 		config.flags |= C.KEYGATE_NO_EXEMPT
 	}
 	config.api_key = pinned(&pins, c.APIKey.Reveal())
-	config.keys, config.key_count = lent(&pins, c.Keys, func(key Key) C.keygate_key {
-		return C.keygate_key{secret: pinned(&pins, key.Key.Reveal()), label: pinned(&pins, key.Label)}
-	})
+	config.keys, config.key_count = lentKeys(&pins, c.Keys)
 	config.sources, config.source_count = lent(&pins, c.Sources, func(source Source) C.keygate_source {
 		s := C.keygate_source{name: pinned(&pins, source.Name)}
 		if source.Bearer {
@@ -204,8 +284,17 @@ func (c Config) try(storage *C.keygate_policy) Status {
 	config.exempt, config.exempt_count = lent(&pins, c.Exempt, func(path string) C.keygate_str {
 		return pinned(&pins, path)
 	})
-	return Status(C.keygate_policy_init(storage, C.sizeof_keygate_policy, &config))
+	return C.keygate_policy_init(storage, C.sizeof_keygate_policy, &config, err)
 }
+
+func lentKeys(pins *runtime.Pinner, keys []Key) (*C.keygate_key, C.size_t) {
+	return lent(pins, keys, func(key Key) C.keygate_key {
+		return C.keygate_key{secret: pinned(pins, key.Key.Reveal()), label: pinned(pins, key.Label)}
+	})
+}
+
+// inPlace takes bytes for a string without copying a key that is in them.
+func inPlace(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) }
 
 // pinned lends a string to C, in place, until it is unpinned.
 func pinned(pins *runtime.Pinner, text string) C.keygate_str {
@@ -228,6 +317,18 @@ func lent[G, T any](pins *runtime.Pinner, from []G, convert func(G) T) (*T, C.si
 	}
 	pins.Pin(&to[0])
 	return &to[0], C.size_t(len(to))
+}
+
+// copied makes a string of what C shows.
+func copied(text C.keygate_str) string {
+	return string(unsafe.Slice((*byte)(unsafe.Pointer(text.ptr)), text.len))
+}
+
+// written gives a text that C writes as snprintf does.
+func written(write func(*C.char, C.size_t) C.size_t) string {
+	buffer := make([]byte, write(nil, 0)+1)
+	write((*C.char)(unsafe.Pointer(&buffer[0])), C.size_t(len(buffer)))
+	return string(buffer[:len(buffer)-1])
 }
 
 // readRandom never fails: where the system has no randomness, crypto/rand ends the program.

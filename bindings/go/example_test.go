@@ -42,5 +42,5 @@ func Example() {
 	// Output:
 	// 200 OK
 	// 401 Unauthorized
-	// exempt[0]: an exempt path does not start with /
+	// exempt[0]: the exempt path does not start with /
 }

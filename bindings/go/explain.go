@@ -1,6 +1,6 @@
 package keygate
 
-// #include "keygate.h"
+// #include "library.h"
 import "C"
 
 import (
@@ -8,53 +8,73 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
-	"unsafe"
 )
 
-// Explain says in English why a request is decided as it is, in lines. It is for the operator and
-// never for the client: what it finds out about a wrong key shows in the text and in the time it
-// takes. It holds header names and lengths, and no byte of a key or of a credential.
-func (p *Policy) Explain(method, target string, h http.Header) string {
-	var text string
+// Explain says why a request is decided as it is, in lines. It is for the operator and never for
+// the client: what it finds out about a wrong key shows in the text and in the time it takes. It
+// holds header names and lengths, and no byte of a key or of a credential.
+func (p *Policy) Explain(method, target string, h http.Header, language Language) (text string) {
 	p.withRequest(method, target, h, func(policy *C.keygate_policy, request *C.keygate_request) {
-		buffer := make([]byte, C.keygate_explain(policy, request, nil, 0)+1)
-		C.keygate_explain(policy, request, (*C.char)(unsafe.Pointer(&buffer[0])), C.size_t(len(buffer)))
-		text = string(buffer[:len(buffer)-1])
+		text = written(func(buffer *C.char, size C.size_t) C.size_t {
+			return C.keygate_explain(policy, request, C.keygate_language(language), buffer, size)
+		})
 	})
 	return text
 }
 
-// Findings gives the codes of what Explain says, "bearer_no_space" for example. It is for the
-// operator too.
-func (p *Policy) Findings(method, target string, h http.Header) []string {
-	found := []string{}
+// Finding is one of the things that Explain finds, a row in the table of findings of keygate.h.
+type Finding uint32
+
+// String gives the finding's name, "bearer_no_space" for example.
+func (f Finding) String() string { return C.GoString(C.keygate_finding_name(C.uint32_t(f))) }
+
+// MarshalText gives the finding's name.
+func (f Finding) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// Text is what the finding means, in one sentence.
+func (f Finding) Text(language Language) string {
+	return C.GoString(C.keygate_finding_text(C.uint32_t(f), C.keygate_language(language)))
+}
+
+// Findings gives what Explain finds, as codes. It is for the operator too.
+func (p *Policy) Findings(method, target string, h http.Header) []Finding {
+	found := []Finding{}
 	p.withRequest(method, target, h, func(policy *C.keygate_policy, request *C.keygate_request) {
 		for bits := C.keygate_findings(policy, request); bits != 0; bits &= bits - 1 {
-			found = append(found, C.GoString(C.keygate_finding_text(bits&-bits)))
+			found = append(found, Finding(bits&-bits))
 		}
 	})
 	return found
 }
 
-// ExplainRequest is Explain for a request that a server received.
-func (p *Policy) ExplainRequest(r *http.Request) string {
-	return p.Explain(r.Method, r.RequestURI, withHost(r))
+// ExplainRequest is Explain for a request that a server received. It also says where a request has
+// no RequestURI, as one has that no server received.
+func (p *Policy) ExplainRequest(r *http.Request, language Language) string {
+	text := p.Explain(r.Method, r.RequestURI, withHost(r.Header, r.Host), language)
+	switch {
+	case r.RequestURI != "":
+	case language == Chinese:
+		text += "\n说明: 该请求没有 RequestURI(只有服务器会设置它),所以没有路径:不会按放行路径放行"
+	default:
+		text += "\nnote: the request has no RequestURI, which only a server sets, so it has no path and none is exempt"
+	}
+	return text
 }
 
 // FindingsRequest is Findings for a request that a server received.
-func (p *Policy) FindingsRequest(r *http.Request) []string {
-	return p.Findings(r.Method, r.RequestURI, withHost(r))
+func (p *Policy) FindingsRequest(r *http.Request) []Finding {
+	return p.Findings(r.Method, r.RequestURI, withHost(r.Header, r.Host))
 }
 
 // withHost puts the Host header back where net/http took it from.
-func withHost(r *http.Request) http.Header {
-	if r.Host == "" {
-		return r.Header
+func withHost(h http.Header, host string) http.Header {
+	if host == "" {
+		return h
 	}
-	h := http.Header{}
-	maps.Copy(h, r.Header)
-	h["Host"] = []string{r.Host}
-	return h
+	with := http.Header{}
+	maps.Copy(with, h)
+	with["Host"] = []string{host}
+	return with
 }
 
 // withRequest lends the whole request to C, in the order of the names. Keys that are not canonical

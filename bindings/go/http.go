@@ -1,6 +1,9 @@
+//go:build cgo
+
 package keygate
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"maps"
@@ -26,8 +29,12 @@ func NewGate(config Config) (*Gate, error) {
 }
 
 // Reload makes a policy and puts it in force. On an error the one in force stays.
-func (g *Gate) Reload(config Config) error {
-	policy, err := New(config)
+func (g *Gate) Reload(config Config) error { return g.swapTo(New(config)) }
+
+// ReloadJSON does the same by Parse.
+func (g *Gate) ReloadJSON(json []byte, keys ...Key) error { return g.swapTo(Parse(json, keys...)) }
+
+func (g *Gate) swapTo(policy *Policy, err error) error {
 	if err == nil {
 		g.Swap(policy)
 	}
@@ -72,9 +79,20 @@ type Handler struct {
 	// OnDecision, where it is set, is told of each decision before it is carried out. The request
 	// is as received: it must not be changed, nor logged whole.
 	OnDecision func(*http.Request, *Policy, Decision)
+	// OnDeny, where it is set, writes another answer to a denied request than Decision.Body. The
+	// headers of a denial are set already, and the status is 401 unless it writes another. It gets
+	// the request without a body, and must not have it served by anybody else. What it writes is
+	// sent when it returns.
+	OnDeny func(http.ResponseWriter, *http.Request, Decision)
 }
 
 type contextKey struct{}
+
+// NewContext puts a decision where FromContext finds it: for tests of handlers that stand behind a
+// Handler, without one.
+func NewContext(ctx context.Context, decision Decision) context.Context {
+	return context.WithValue(ctx, contextKey{}, decision)
+}
 
 // FromContext gives the decision by which a Handler let a request pass. A handler that must know
 // that a key was presented compares its Reason with KeyMatched.
@@ -92,8 +110,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case !decision.Allow:
-		w.Header().Set("WWW-Authenticate", decision.Challenge())
-		answer.JSON(w, r, http.StatusUnauthorized, decision.Body())
+		h.deny(w, r, policy, decision)
 		return
 	case h.Next == nil:
 		answer.JSON(w, r, http.StatusInternalServerError, `{"error":{"message":"There is no service behind this gate.","type":"api_error","code":"no_service"}}`)
@@ -106,6 +123,40 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		drops = func(name, value string) bool { return all(name, value) && !policy.Drops(open, name, value) }
 	}
 	h.Next.ServeHTTP(w, drops.forwarded(r, decision))
+}
+
+func (h *Handler) deny(w http.ResponseWriter, r *http.Request, policy *Policy, decision Decision) {
+	maps.Copy(w.Header(), policy.DenialHeader(decision))
+	if h.OnDeny == nil {
+		answer.Send(w, r, http.StatusUnauthorized, decision.Body())
+		return
+	}
+	// Kept until it is whole, so that the answer need not wait for the request's body.
+	own := ownDenial{header: w.Header()}
+	without := r.WithContext(r.Context())
+	without.Body = http.NoBody
+	h.OnDeny(&own, without, decision)
+	answer.Send(w, r, cmp.Or(own.status, http.StatusUnauthorized), own.body.String())
+}
+
+// ownDenial is what an OnDeny writes.
+type ownDenial struct {
+	header http.Header
+	status int
+	body   strings.Builder
+}
+
+func (o *ownDenial) Header() http.Header { return o.header }
+
+func (o *ownDenial) WriteHeader(status int) {
+	if o.status == 0 && status >= http.StatusOK {
+		o.status = status
+	}
+}
+
+func (o *ownDenial) Write(part []byte) (int, error) {
+	o.WriteHeader(http.StatusUnauthorized)
+	return o.body.Write(part)
 }
 
 // Strip removes from h what must not be forwarded after this decision, under any spelling, and its
@@ -121,7 +172,7 @@ type dropping func(name, value string) bool
 // forwarded is the request as the next handler gets it.
 func (drops dropping) forwarded(r *http.Request, decision Decision) *http.Request {
 	in := r
-	r = r.WithContext(context.WithValue(r.Context(), contextKey{}, decision))
+	r = r.WithContext(NewContext(r.Context(), decision))
 	r.Header = r.Header.Clone()
 	drops.strip(r.Header)
 	if drops("Host", r.Host) {

@@ -13,50 +13,22 @@ package keygate
 #cgo noescape drops
 #cgo nocallback drops
 
-#include <string.h>
-#include "keygate.h"
+#include "library.h"
 
 // With this in it, the package changes whenever the library does, and so is linked anew.
 static const char library[] __attribute__((used)) = KEYGATE_LIBRARY;
-
-// The names of the sources, by place.
-typedef struct { struct { char text[32]; uint32_t len; } source[8]; } names;
 
 static keygate_str text(_GoString_ s) {
 	return (keygate_str){_GoStringPtr(s), _GoStringLen(s)};
 }
 
-static keygate_str name(const names *names, uint64_t place) {
-	return (keygate_str){names->source[place].text, names->source[place].len};
-}
-
-enum { DIRECT = 2 };
-
-// The wanted headers, `count` of them: the first ones' values as they are, with the places of their
-// sources; those of the others in `rest`, each as place, length and bytes.
-static void decide(const keygate_policy *policy, const names *names, _GoString_ method, _GoString_ target,
-		size_t count, _GoString_ a, uint64_t place_a, _GoString_ b, uint64_t place_b, _GoString_ rest,
-		keygate_decision *decision) {
-	keygate_header direct[DIRECT] = {{name(names, place_a), text(a)}, {name(names, place_b), text(b)}};
+// Of the headers, the only one that matters, where count is 1.
+static void decide(const keygate_policy *policy, _GoString_ method, _GoString_ target,
+		size_t count, _GoString_ name, _GoString_ value, keygate_decision *decision) {
+	keygate_header header = {text(name), text(value)};
+	keygate_request request = {sizeof request, text(method), text(target), &header, count};
 	decision->size = sizeof *decision;
-	if (count <= DIRECT) {
-		keygate_request request = {sizeof request, text(method), text(target), direct, count};
-		keygate_decide(policy, &request, decision);
-		return;
-	}
-	keygate_evaluation evaluation;
-	keygate_evaluation_begin(&evaluation, sizeof evaluation, policy, text(method), text(target));
-	for (size_t i = 0; i < DIRECT; i++)
-		keygate_evaluation_push(&evaluation, direct[i].name, direct[i].value);
-	const char *at = _GoStringPtr(rest), *end = at + _GoStringLen(rest);
-	while (at < end) {
-		uint64_t head[2]; // place, length
-		memcpy(head, at, sizeof head);
-		at += sizeof head;
-		keygate_evaluation_push(&evaluation, name(names, head[0]), (keygate_str){at, head[1]});
-		at += head[1];
-	}
-	keygate_evaluation_finish(&evaluation, decision);
+	keygate_decide(policy, &request, decision);
 }
 
 static bool drops(const keygate_policy *policy, keygate_decision decision, _GoString_ name, _GoString_ value) {
@@ -66,12 +38,21 @@ static bool drops(const keygate_policy *policy, keygate_decision decision, _GoSt
 import "C"
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net/http"
 	"runtime"
-	"sync"
+	"strings"
 	"unsafe"
+)
+
+// Language is what texts for the operator are written in. The zero value is English.
+type Language int32
+
+const (
+	// English is the language of Error.
+	English Language = C.KEYGATE_LANGUAGE_EN
+	// Chinese is simplified.
+	Chinese Language = C.KEYGATE_LANGUAGE_ZH
 )
 
 // AuthMode says how requests are guarded. The zero value is Strict.
@@ -84,7 +65,7 @@ const (
 	Off AuthMode = C.KEYGATE_MODE_OFF
 	// AllExceptHealth: every request needs a key but OPTIONS, and GET or HEAD of an exempt path.
 	AllExceptHealth AuthMode = C.KEYGATE_MODE_ALL_EXCEPT_HEALTH
-	// Auto is AllExceptHealth where Config.AllowLANAccess is set and Off where it is not.
+	// Auto resolves to AllExceptHealth with Config.AllowLANAccess and to Off without.
 	Auto AuthMode = C.KEYGATE_MODE_AUTO
 )
 
@@ -127,7 +108,9 @@ const (
 func (r Reason) String() string { return C.GoString(C.keygate_reason_name(C.keygate_reason(r))) }
 
 // Text is one sentence for the operator's log.
-func (r Reason) Text() string { return C.GoString(C.keygate_reason_text(C.keygate_reason(r))) }
+func (r Reason) Text(language Language) string {
+	return C.GoString(C.keygate_reason_text(C.keygate_reason(r), C.keygate_language(language)))
+}
 
 // Decision is what was decided and why. It holds no byte of a key or of a credential. The zero
 // value denies.
@@ -163,12 +146,6 @@ func (d Decision) Body() string {
 	return C.GoString(C.keygate_denial_body(&decision))
 }
 
-// Challenge is the WWW-Authenticate value that a denied request is answered with.
-func (d Decision) Challenge() string {
-	decision := d.c()
-	return C.GoString(C.keygate_denial_challenge(&decision))
-}
-
 // Policy decides. It never changes, any number of goroutines may use it, and a copy is the same
 // policy. A nil or zero Policy denies everything. Its keys are wiped once nothing refers to it.
 type Policy struct {
@@ -179,43 +156,52 @@ type Policy struct {
 // outlive this one until it is wiped.
 type made struct {
 	storage *C.keygate_policy
-	names   C.names
-	sources []source
+	wanted  []wanted
+	sources []string
 	labels  []string
+	// firstDecides says that nothing matters but the first of wanted that is present.
+	firstDecides bool
 	// lengths has bit n % 64 set where a header that may have to be dropped has a name of n bytes.
 	lengths uint64
 }
 
-type source struct {
-	place C.uint64_t // in the policy
-	name  string     // in lower case
-	key   string     // as in an http.Header
+// wanted is a header that may matter for a decision.
+type wanted struct {
+	name string // in lower case
+	key  string // as in an http.Header
+	host bool   // http.Request has it elsewhere
 }
 
-// New makes a policy. A Config without any key is not wrong: its policy denies whatever needs one.
-//
-// The error is a *ConfigError.
-func New(config Config) (*Policy, error) {
-	storage := new(C.keygate_policy)
-	if err := config.build(storage); err != nil {
+func newPolicy(build func(*C.keygate_policy, *C.keygate_config_error) C.keygate_status) (*Policy, error) {
+	if err := checkABI(); err != nil {
 		return nil, err
 	}
-	m := &made{storage: storage, lengths: uint64(C.keygate_policy_name_lengths(storage))}
-	for i := range C.keygate_policy_source_count(storage) {
-		name := copied(C.keygate_policy_source_name(storage, i))
-		m.sources = append(m.sources, source{C.uint64_t(i), name, http.CanonicalHeaderKey(name)})
-		of := &m.names.source[i]
-		of.len = C.uint32_t(copy(unsafe.Slice((*byte)(unsafe.Pointer(&of.text[0])), len(of.text)), name))
+	storage := new(C.keygate_policy)
+	from := C.keygate_config_error{size: C.sizeof_keygate_config_error}
+	if err := refused(build(storage, &from), &from); err != nil {
+		return nil, err
 	}
-	for i := range max(len(config.Keys), 1) {
-		m.labels = append(m.labels, copied(C.keygate_policy_key_label(storage, C.size_t(i))))
+	m := &made{
+		storage:      storage,
+		firstDecides: bool(C.keygate_policy_first_decides(storage)),
+		lengths:      uint64(C.keygate_policy_name_lengths(storage)),
+	}
+	for i := range C.keygate_policy_wanted_count(storage) {
+		name := copied(C.keygate_policy_wanted_name(storage, i))
+		m.wanted = append(m.wanted, wanted{name, http.CanonicalHeaderKey(name), name == "host"})
+	}
+	for i := C.size_t(0); ; i++ {
+		name := C.keygate_policy_source_name(storage, i)
+		if name.len == 0 {
+			break
+		}
+		m.sources = append(m.sources, copied(name))
+	}
+	for i := range C.keygate_policy_key_count(storage) {
+		m.labels = append(m.labels, copied(C.keygate_policy_key_label(storage, i)))
 	}
 	runtime.AddCleanup(m, func(storage *C.keygate_policy) { C.keygate_policy_wipe(storage) }, storage)
 	return &Policy{m}, nil
-}
-
-func copied(text C.keygate_str) string {
-	return string(unsafe.Slice((*byte)(unsafe.Pointer(text.ptr)), text.len))
 }
 
 func (p *Policy) shared() *made {
@@ -225,11 +211,29 @@ func (p *Policy) shared() *made {
 	return p.made
 }
 
-// none is what the library refuses to decide with. It is asked about names of any length.
-var none = made{lengths: ^uint64(0)}
+// none is what the library refuses to decide with, whatever the headers. It is asked about names of
+// any length.
+var none = made{firstDecides: true, lengths: ^uint64(0)}
 
 // String says what it is and nothing of what it holds.
 func (p *Policy) String() string { return "keygate.Policy" }
+
+// KeyCount says how many keys there are. With none, whatever needs one is denied.
+func (p *Policy) KeyCount() int { return len(p.shared().labels) }
+
+// AuthMode gives the mode as configured. It is Strict for a nil or zero Policy.
+func (p *Policy) AuthMode() AuthMode {
+	m := p.shared()
+	defer runtime.KeepAlive(m)
+	return AuthMode(C.keygate_policy_auth_mode(m.storage))
+}
+
+// EffectiveMode gives the mode in force, Auto being resolved. With Off, nobody is asked for a key.
+func (p *Policy) EffectiveMode() AuthMode {
+	m := p.shared()
+	defer runtime.KeepAlive(m)
+	return AuthMode(C.keygate_policy_effective_mode(m.storage))
+}
 
 // Decide decides about a request from its method, its target as received (neither normalised nor
 // decoded, with its query) and its headers.
@@ -253,23 +257,13 @@ func (p *Policy) DecideRequest(r *http.Request) Decision {
 
 func (p *Policy) decide(method, target string, h http.Header, host string) (decision Decision) {
 	m := p.shared()
-	var w wanted
-	for i := range m.sources {
-		source := &m.sources[i]
-		if source.key == "Host" && host != "" {
-			w.add(source.place, host)
-			continue
-		}
-		for _, value := range h[source.key] {
-			w.add(source.place, value)
-		}
-	}
 	var d C.keygate_decision
-	C.decide(m.storage, &m.names, method, target, C.size_t(w.count),
-		w.direct[0], w.places[0], w.direct[1], w.places[1], w.restText(), &d)
-	runtime.KeepAlive(m)
-	if w.rest != nil {
-		w.free()
+	if m.firstDecides {
+		name, value, count := m.first(h, host)
+		C.decide(m.storage, method, target, count, name, value, &d)
+		runtime.KeepAlive(m)
+	} else {
+		d = p.decideWhole(strings.Clone(method), strings.Clone(target), withHost(h, host))
 	}
 	decision.Allow = d.verdict == C.KEYGATE_ALLOW
 	decision.Reason = Reason(d.reason)
@@ -277,7 +271,7 @@ func (p *Policy) decide(method, target string, h http.Header, host string) (deci
 	decision.Key = int(d.key)
 	decision.BearerStripped = d.flags&C.KEYGATE_BEARER_STRIPPED != 0
 	if i := int(d.source); i >= 0 && i < len(m.sources) {
-		decision.Source = m.sources[i].name
+		decision.Source = m.sources[i]
 	}
 	if i := int(d.key); i >= 0 && i < len(m.labels) {
 		decision.KeyLabel = m.labels[i]
@@ -285,53 +279,28 @@ func (p *Policy) decide(method, target string, h http.Header, host string) (deci
 	return decision
 }
 
-// wanted gathers the values of the headers that the policy wants. C may not be given a Go array
-// of Go pointers, so a few values are passed as they are and the rest in one flat buffer.
-type wanted struct {
-	count  int
-	direct [C.DIRECT]string
-	places [C.DIRECT]C.uint64_t
-	rest   *[]byte
+// first gives the first value of the first wanted header that is present.
+func (m *made) first(h http.Header, host string) (name, value string, count C.size_t) {
+	for i := range m.wanted {
+		wanted := &m.wanted[i]
+		if wanted.host && host != "" {
+			return wanted.name, host, 1
+		}
+		if values := h[wanted.key]; len(values) > 0 {
+			return wanted.name, values[0], 1
+		}
+	}
+	return "", "", 0
 }
 
-// maxKept bounds the buffers that are kept for the next request, in bytes.
-const maxKept = 64 << 10
-
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
-
-func (w *wanted) add(place C.uint64_t, value string) {
-	if i := w.count; i < len(w.direct) {
-		w.direct[i] = value
-		w.places[i] = place
-	} else {
-		w.addToRest(place, value)
-	}
-	w.count++
-}
-
-func (w *wanted) addToRest(place C.uint64_t, value string) {
-	if w.rest == nil {
-		w.rest = buffers.Get().(*[]byte)
-	}
-	*w.rest = binary.NativeEndian.AppendUint64(*w.rest, uint64(place))
-	*w.rest = binary.NativeEndian.AppendUint64(*w.rest, uint64(len(value)))
-	*w.rest = append(*w.rest, value...)
-}
-
-func (w *wanted) restText() string {
-	if w.rest == nil {
-		return ""
-	}
-	return unsafe.String(unsafe.SliceData(*w.rest), len(*w.rest))
-}
-
-// free wipes what was copied.
-func (w *wanted) free() {
-	clear(*w.rest)
-	*w.rest = (*w.rest)[:0]
-	if cap(*w.rest) <= maxKept {
-		buffers.Put(w.rest)
-	}
+// decideWhole decides where every header may matter. The texts are the caller's copies: those of
+// Decide must not escape.
+func (p *Policy) decideWhole(method, target string, h http.Header) (d C.keygate_decision) {
+	d.size = C.sizeof_keygate_decision
+	p.withRequest(method, target, h, func(policy *C.keygate_policy, request *C.keygate_request) {
+		C.keygate_decide(policy, request, &d)
+	})
+	return d
 }
 
 // Drops says whether a header must be dropped before a request is forwarded, after this decision:
@@ -346,6 +315,19 @@ func (p *Policy) Drops(d Decision, name, value string) bool {
 	drops := bool(C.drops(m.storage, d.c(), name, value))
 	runtime.KeepAlive(m)
 	return drops
+}
+
+// DenialHeader gives the headers that a denied request is answered with, beside status 401 and Body.
+func (p *Policy) DenialHeader(d Decision) http.Header {
+	m := p.shared()
+	decision := d.c()
+	h := http.Header{}
+	var header C.keygate_header
+	for i := C.size_t(0); C.keygate_denial_header(m.storage, &decision, i, &header); i++ {
+		h.Add(copied(header.name), copied(header.value))
+	}
+	runtime.KeepAlive(m)
+	return h
 }
 
 // GenerateKey makes a fresh key: "sk-" and 32 hexadecimal digits.

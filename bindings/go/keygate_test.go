@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/keygate/keygate/bindings/go"
 	"github.com/keygate/keygate/bindings/go/internal/vectors"
@@ -23,11 +24,7 @@ const right = "sk-0123456789abcdef0123456789abcdef"
 
 func policyOf(t testing.TB, config string) *keygate.Policy {
 	t.Helper()
-	parsed, err := keygate.ParseConfig([]byte(config))
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy, err := keygate.New(parsed)
+	policy, err := keygate.Parse([]byte(config))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +32,7 @@ func policyOf(t testing.TB, config string) *keygate.Policy {
 }
 
 // check compares a decision with a vector, in all its fields.
-func check(t *testing.T, v vectors.Vector, got keygate.Decision, findings []string) {
+func check(t *testing.T, v vectors.Vector, got keygate.Decision, findings []keygate.Finding) {
 	t.Helper()
 	index := func(want *int) int {
 		if want == nil {
@@ -55,20 +52,24 @@ func check(t *testing.T, v vectors.Vector, got keygate.Decision, findings []stri
 		got.Key != index(v.Want.KeyIndex) || first != index(v.Want.HeaderIndex) {
 		t.Errorf("%s: %+v, first header %d; want %+v", v.Name, got, first, v.Want)
 	}
-	if !slices.Equal(findings, v.Want.Findings) {
+	if !slices.Equal(names(findings), v.Want.Findings) {
 		t.Errorf("%s: findings %v, want %v", v.Name, findings, v.Want.Findings)
 	}
+}
+
+func names(findings []keygate.Finding) []string {
+	list := []string{}
+	for _, finding := range findings {
+		list = append(list, finding.String())
+	}
+	return list
 }
 
 func TestVectors(t *testing.T) {
 	all := vectors.Load(t)
 	refused := 0
 	for _, v := range all {
-		config, err := keygate.ParseConfig(v.Config)
-		var policy *keygate.Policy
-		if err == nil {
-			policy, err = keygate.New(config)
-		}
+		policy, err := keygate.Parse(v.Config)
 		if v.Want.Error {
 			if !errors.Is(err, keygate.ErrConfig) {
 				t.Errorf("%s: the configuration was taken: %v", v.Name, err)
@@ -102,7 +103,7 @@ func TestVectors(t *testing.T) {
 	t.Logf("%d vectors, %d of them configurations that are refused", len(all), refused)
 }
 
-// Values beyond those that are passed as they are go through a buffer: the same ones, in order.
+// Of many values of a name the first decides, whatever is behind it.
 func TestManyValues(t *testing.T) {
 	policy := policyOf(t, `{"auth_mode":"strict","api_key":"k","sources":[{"name":"a"},{"name":"b","bearer":true}]}`)
 	for n := range 12 {
@@ -128,8 +129,7 @@ func TestManyValues(t *testing.T) {
 	}
 }
 
-// A third value only shows in a verdict where it is the first of its source. More than two headers
-// before it need sources of their own.
+// A source that comes late is read, and one that comes early decides.
 func TestLateSource(t *testing.T) {
 	policy := policyOf(t, `{"auth_mode":"strict","api_key":"k","sources":[
 		{"name":"a"},{"name":"b"},{"name":"c"},{"name":"d"},{"name":"e"},{"name":"f"},{"name":"g"},{"name":"h"}]}`)
@@ -197,7 +197,7 @@ func TestNothingShowsAKey(t *testing.T) {
 	hidden := struct{ config keygate.Config }{config} // whose methods fmt cannot call
 	decision := policy.Decide("GET", "/", http.Header{"X-Api-Key": {secret}})
 	h := http.Header{"X-Api-Key": {"Bearer " + secret}}
-	texts := map[string]string{"explain": policy.Explain("GET", "/?key="+secret, h)}
+	texts := map[string]string{"explain": policy.Explain("GET", "/?key="+secret, h, keygate.English)}
 	for name, value := range map[string]any{
 		"config": config, "&config": &config, "list": list, "key": list.Keys[0], "secret": config.APIKey,
 		"policy": policy, "*policy": *policy, "gate": gate, "hidden": hidden, "decision": decision,
@@ -228,48 +228,94 @@ func TestNothingShowsAKey(t *testing.T) {
 	}
 }
 
+// place is where an error is, as its sentence has it.
+func place(e *keygate.ConfigError) string {
+	text := ""
+	if e.Line > 0 {
+		text = fmt.Sprintf("line %d", e.Line)
+		if e.Column > 0 {
+			text += fmt.Sprintf(", column %d", e.Column)
+		}
+		text += ": "
+	}
+	list, part, _ := strings.Cut(e.Field, ".")
+	if text += list; e.Index >= 0 {
+		text += fmt.Sprintf("[%d]", e.Index)
+	}
+	if part != "" {
+		text += "." + part
+	}
+	if e.Field != "" {
+		text += ": "
+	}
+	return text
+}
+
+// refused checks that an error says all it can of where it is, and shows no key.
+func refused(t *testing.T, what string, err error, want keygate.ConfigError) {
+	t.Helper()
+	var got *keygate.ConfigError
+	if !errors.Is(err, keygate.ErrConfig) || !errors.Is(err, want.Status) || !errors.As(err, &got) {
+		t.Errorf("%s: %v, want %s", what, err, want.Status.Name())
+		return
+	}
+	if got.Status != want.Status || got.Field != want.Field || got.Index != want.Index || got.Line != want.Line || got.Column != want.Column {
+		t.Errorf("%s: %+v, want %+v", what, *got, want)
+	}
+	if !strings.HasPrefix(err.Error(), place(&want)) || len(err.Error()) < len(place(&want))+10 || err.Error() != got.Text(keygate.English) {
+		t.Errorf("%s: %q, want %q and why", what, err, place(&want))
+	}
+	if got.Text(keygate.Chinese) == err.Error() || !strings.Contains(got.Text(keygate.Chinese), ":") {
+		t.Errorf("%s: %q in Chinese", what, got.Text(keygate.Chinese))
+	}
+	for _, language := range []keygate.Language{keygate.English, keygate.Chinese} {
+		if text := got.Text(language); strings.Contains(text, "s3cr3t") || strings.Contains(text, "123456") {
+			t.Errorf("%s: %q shows what may be a key", what, text)
+		}
+	}
+}
+
 func TestConfigErrors(t *testing.T) {
 	key := func(text string) keygate.Key { return keygate.Key{Key: keygate.NewSecret(text)} }
 	keys := slices.Repeat([]keygate.Key{key("k")}, 9)
 	for _, c := range []struct {
 		config keygate.Config
 		status keygate.Status
-		where  string
+		field  string
+		index  int
 	}{
-		{keygate.Config{AuthMode: 77}, keygate.ErrMode, ""},
-		{keygate.Config{AuthMode: -1}, keygate.ErrMode, ""},
-		{keygate.Config{APIKey: keygate.NewSecret("k"), Keys: keys[:1]}, keygate.ErrAPIKeyAndKeys, ""},
-		{keygate.Config{APIKey: keygate.NewSecret(""), Keys: []keygate.Key{}}, keygate.ErrAPIKeyAndKeys, ""},
-		{keygate.Config{Keys: keys}, keygate.ErrTooManyKeys, "keys[8]: "},
-		{keygate.Config{Keys: []keygate.Key{key("k"), key("k"), key("")}}, keygate.ErrKeyEmpty, "keys[2]: "},
-		{keygate.Config{APIKey: keygate.NewSecret(strings.Repeat("k", 257))}, keygate.ErrKeyTooLong, ""},
-		{keygate.Config{Keys: []keygate.Key{key("k"), key("s3cr3t\n")}}, keygate.ErrKeyByte, "keys[1]: "},
-		{keygate.Config{APIKey: keygate.NewSecret("s3cr3t ")}, keygate.ErrKeyEdge, ""},
-		{keygate.Config{Keys: []keygate.Key{key("k"), key("${s3cr3t}")}}, keygate.ErrKeyVariable, "keys[1]: "},
-		{keygate.Config{Keys: []keygate.Key{{Key: keygate.NewSecret("k"), Label: strings.Repeat("l", 33)}}}, keygate.ErrLabelTooLong, "keys[0]: "},
-		{keygate.Config{Keys: []keygate.Key{{Key: keygate.NewSecret("k"), Label: "a b"}}}, keygate.ErrLabelByte, "keys[0]: "},
-		{keygate.Config{Sources: []keygate.Source{{Name: "a"}, {Name: "A"}}}, keygate.ErrSourceTwice, "sources[1]: "},
-		{keygate.Config{Sources: []keygate.Source{{Name: ""}}}, keygate.ErrSourceNotToken, "sources[0]: "},
-		{keygate.Config{Sources: []keygate.Source{{Name: strings.Repeat("n", 33)}}}, keygate.ErrSourceTooLong, "sources[0]: "},
-		{keygate.Config{Sources: make([]keygate.Source, 9)}, keygate.ErrTooManySources, "sources[8]: "},
-		{keygate.Config{Exempt: []string{"/a", "b"}}, keygate.ErrExemptNoSlash, "exempt[1]: "},
-		{keygate.Config{Exempt: []string{"/a?b"}}, keygate.ErrExemptNotPath, "exempt[0]: "},
-		{keygate.Config{Exempt: []string{"/a b"}}, keygate.ErrExemptByte, "exempt[0]: "},
-		{keygate.Config{Exempt: []string{"/" + strings.Repeat("p", 64)}}, keygate.ErrExemptTooLong, "exempt[0]: "},
-		{keygate.Config{Exempt: make([]string, 9)}, keygate.ErrTooManyExempt, "exempt[8]: "},
+		{keygate.Config{AuthMode: 77}, keygate.ErrMode, "auth_mode", -1},
+		{keygate.Config{AuthMode: -1}, keygate.ErrMode, "auth_mode", -1},
+		{keygate.Config{APIKey: keygate.NewSecret("k"), Keys: keys[:1]}, keygate.ErrAPIKeyAndKeys, "api_key", -1},
+		{keygate.Config{Keys: keys}, keygate.ErrTooManyKeys, "keys", -1},
+		{keygate.Config{Keys: []keygate.Key{key("k"), key("k"), key("")}}, keygate.ErrKeyEmpty, "keys.key", 2},
+		{keygate.Config{APIKey: keygate.NewSecret(strings.Repeat("k", 257))}, keygate.ErrKeyTooLong, "api_key", -1},
+		{keygate.Config{Keys: []keygate.Key{key("k"), key("s3cr3t\n")}}, keygate.ErrKeyByte, "keys.key", 1},
+		{keygate.Config{APIKey: keygate.NewSecret("s3cr3t ")}, keygate.ErrKeyEdge, "api_key", -1},
+		{keygate.Config{Keys: []keygate.Key{key("k"), key("${s3cr3t}")}}, keygate.ErrKeyVariable, "keys.key", 1},
+		{keygate.Config{Keys: []keygate.Key{{Key: keygate.NewSecret("k"), Label: strings.Repeat("l", 33)}}}, keygate.ErrLabelTooLong, "keys.label", 0},
+		{keygate.Config{Keys: []keygate.Key{{Key: keygate.NewSecret("k"), Label: "s3cr3t b"}}}, keygate.ErrLabelByte, "keys.label", 0},
+		{keygate.Config{Sources: []keygate.Source{{Name: "a"}, {Name: "A"}}}, keygate.ErrSourceTwice, "sources.name", 1},
+		{keygate.Config{Sources: []keygate.Source{{Name: ""}}}, keygate.ErrSourceNotToken, "sources.name", 0},
+		{keygate.Config{Sources: []keygate.Source{{Name: strings.Repeat("n", 33)}}}, keygate.ErrSourceTooLong, "sources.name", 0},
+		{keygate.Config{Sources: make([]keygate.Source, 9)}, keygate.ErrTooManySources, "sources", -1},
+		{keygate.Config{Exempt: []string{"/a", "b"}}, keygate.ErrExemptNoSlash, "exempt", 1},
+		{keygate.Config{Exempt: []string{"/a?b"}}, keygate.ErrExemptNotPath, "exempt", 0},
+		{keygate.Config{Exempt: []string{"/a b"}}, keygate.ErrExemptByte, "exempt", 0},
+		{keygate.Config{Exempt: []string{"/" + strings.Repeat("p", 64)}}, keygate.ErrExemptTooLong, "exempt", 0},
+		{keygate.Config{Exempt: make([]string, 9)}, keygate.ErrTooManyExempt, "exempt", -1},
 	} {
 		policy, err := keygate.New(c.config)
-		var configError *keygate.ConfigError
-		if policy != nil || !errors.Is(err, keygate.ErrConfig) || !errors.Is(err, c.status) || !errors.As(err, &configError) {
-			t.Errorf("%v: %v, %v", c.status, policy, err)
-			continue
+		if policy != nil {
+			t.Errorf("%s: a policy was made", c.status.Name())
 		}
-		if want := c.where + c.status.Error(); err.Error() != want {
-			t.Errorf("%q, want %q", err, want)
-		}
-		if strings.Contains(err.Error(), "s3cr3t") {
-			t.Errorf("%v shows the key", err)
-		}
+		refused(t, c.status.Name(), err, keygate.ConfigError{Status: c.status, Field: c.field, Index: c.index})
+	}
+	_, err := keygate.New(keygate.Config{Keys: []keygate.Key{key("k"), key("s3cr3t\u200b")}})
+	var configError *keygate.ConfigError
+	if !errors.As(err, &configError) || err.Error() != "keys[1].key: the key contains a zero-width space, which no header value can carry" ||
+		configError.Text(keygate.Chinese) != "keys[1].key:key 中含有零宽空格(U+200B),请求头的值无法携带它" {
+		t.Error(err)
 	}
 }
 
@@ -291,61 +337,145 @@ func TestListsNilAndEmpty(t *testing.T) {
 	}
 }
 
-func TestParseErrors(t *testing.T) {
-	const sections = `,"keys":[{"key":"a","label":"b"}],"sources":[{"name":"n","bearer":true}],"exempt":["/x"]`
-	for _, text := range []string{
-		`{"auth_mode":"auto"` + sections + `}`,
-		`{"proxy":{"proxy":{"keys":1},"auth_mode":"auto","port":8045,"deep":{"a":[1,{"api_key":2}]}` + sections + `},"auto_start":true}`,
-		"\n{\"API_KEY\": 1, \"auth_mode\": \"off\"}\n",
+func TestParse(t *testing.T) {
+	const sections = `,"keys":[{"key":"k","label":"laptop"}],"sources":[{"name":"n","bearer":true}],"exempt":["/x"]`
+	for name, text := range map[string]string{
+		"plain":             `{"auth_mode":"strict"` + sections + `}`,
+		"a byte order mark": "\xef\xbb\xbf" + `{"auth_mode":"strict"` + sections + `}`,
+		"CR LF":             "\r\n{\r\n\"auth_mode\":\r\n\"strict\"\r\n" + strings.ReplaceAll(sections, ",", "\r\n,") + "\r\n}\r\n",
+		"in a proxy":        `{"proxy":{"proxy":{"keys":1},"auth_mode":"strict","port":8045,"deep":{"a":[1,{"api_key":2}]}` + sections + `},"auto_start":true}`,
 	} {
-		if _, err := keygate.ParseConfig([]byte(text)); err != nil {
-			t.Errorf("%s: %v", text, err)
-		}
-	}
-	for text, want := range map[string]string{
-		``:                       "line 1: here or below, this is not JSON",
-		`s3cr3t`:                 "line 1: here or below, this is not JSON",
-		`{"auth_mode":"off"`:     "line 1: here or below, this is not JSON",
-		`{"auth_mode":"off"} s3`: "line 1: something follows after the object",
-		`{"auth_mode":"off"}{}`:  "line 1: something follows after the object",
-		`["s3cr3t"]`:             "line 1: config: must be an object",
-		`null`:                   "line 1: config: must be an object",
-		`{}`:                     "line 1: config: auth_mode is missing; choose one",
-		`{"proxy":{"proxy":{"auth_mode":"off"}}}`: "line 1: proxy: auth_mode is missing; choose one",
-		`{"proxy":{}}`:                            "line 1: proxy: auth_mode is missing; choose one",
-		"{\n\"auth_mode\":\"s3\"}":                "line 2: auth_mode: ",
-		"{\"auth_mode\":\n\nnull}":                "line 3: auth_mode: must be a string",
-		`{"Auth_mode":"off"}`:                     "line 1: config: auth_mode is missing; choose one",
-		`{"api_key":123456}`:                      "line 1: api_key: must be a string",
-		`{"api_key":null}`:                        "line 1: api_key: must be a string",
-		`{"api_key":["s3cr3t"]}`:                  "line 1: api_key: must be a string",
-		`{"api_key":"\u0100s3"}`:                  "line 1: api_key: holds a character beyond U+00FF; each character stands for a byte",
-		"{\"api_key\":\"s3\xff\"}":                "line 1: api_key: holds a character beyond U+00FF; each character stands for a byte",
-		`{"api_key":"a","api_key":"b"}`:           "line 1: api_key: given twice",
-		`{"allow_lan_access":"s3cr3t"}`:           "line 1: allow_lan_access: must be true or false",
-		`{"keys":"s3cr3t"}`:                       "line 1: keys: must be a list",
-		`{"keys":["s3cr3t"]}`:                     "line 1: keys: each entry must be ",
-		`{"keys":[{"label":"l"}]}`:                "line 1: keys: each entry must be ",
-		`{"keys":[{"key":"k","s3cr3t":1}]}`:       "line 1: keys: each entry must be ",
-		`{"keys":[{"key":1}]}`:                    "line 1: keys: key: must be a string",
-		`{"sources":[{"bearer":true}]}`:           "line 1: sources: each entry must be ",
-		`{"sources":[{"name":"n","bearer":1}]}`:   "line 1: sources: bearer: must be true or false",
-		`{"exempt":[1]}`:                          "line 1: exempt: must be a string",
-		`{"proxy":{"auth_mode":"off"},"keys":[]}`: "line 1: proxy: given beside fields of the section itself; put all of them into proxy",
-	} {
-		_, err := keygate.ParseConfig([]byte(text))
-		var parseError *keygate.ParseError
-		if !errors.Is(err, keygate.ErrConfig) || !errors.As(err, &parseError) || !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("%q: %v, want %q", text, err, want)
+		policy, err := keygate.Parse([]byte(text))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if strings.Contains(err.Error(), "s3") || strings.Contains(err.Error(), "123456") {
-			t.Errorf("%q: %v repeats a value", text, err)
+		if d := policy.Decide("GET", "/x", http.Header{"N": {"Bearer k"}}); !d.Allow || d.KeyLabel != "laptop" || policy.KeyCount() != 1 {
+			t.Errorf("%s: %+v, %d keys", name, d, policy.KeyCount())
+		}
+	}
+	for _, c := range []struct {
+		config              string
+		configured, inForce keygate.AuthMode
+	}{
+		{`{"auth_mode":"auto"}`, keygate.Auto, keygate.Off},
+		{`{"auth_mode":"auto","allow_lan_access":true}`, keygate.Auto, keygate.AllExceptHealth},
+		{`{"auth_mode":"strict"}`, keygate.Strict, keygate.Strict},
+	} {
+		if policy := policyOf(t, c.config); policy.AuthMode() != c.configured || policy.EffectiveMode() != c.inForce || policy.KeyCount() != 0 {
+			t.Errorf("%s: %v, %v, %d keys", c.config, policy.AuthMode(), policy.EffectiveMode(), policy.KeyCount())
 		}
 	}
 	var config keygate.Config
-	if err := json.Unmarshal([]byte(`{"auth_mode":"strict","api_key":"k"}`), &config); err != nil || config.APIKey.Reveal() != "k" {
-		t.Errorf("%v", err)
+	if json.Unmarshal([]byte(`{"auth_mode":"off"}`), &config) == nil || config.AuthMode == keygate.Off {
+		t.Error("there is a second reader of JSON")
+	}
+}
+
+func TestParseErrors(t *testing.T) {
+	for text, want := range map[string]keygate.ConfigError{
+		``:                                {Status: keygate.ErrJSON, Index: -1, Line: 1, Column: 1},
+		`s3cr3t`:                          {Status: keygate.ErrJSON, Index: -1, Line: 1, Column: 1},
+		`{"auth_mode":"off"`:              {Status: keygate.ErrJSON, Index: -1, Line: 1, Column: 19},
+		`{"auth_mode":"off"} s3`:          {Status: keygate.ErrTextAfter, Index: -1, Line: 1, Column: 21},
+		`{"auth_mode":"off"}{}`:           {Status: keygate.ErrTextAfter, Index: -1, Line: 1, Column: 20},
+		`["s3cr3t"]`:                      {Status: keygate.ErrFieldType, Index: -1, Line: 1, Column: 1},
+		`{}`:                              {Status: keygate.ErrFieldMissing, Field: "auth_mode", Index: -1, Line: 1, Column: 2},
+		`{"a":` + strings.Repeat("[", 99): {Status: keygate.ErrTooDeep, Index: -1, Line: 1, Column: 70},
+		"{\n\"auth_mode\":\"s3cr3t\"}":    {Status: keygate.ErrMode, Field: "auth_mode", Index: -1, Line: 2, Column: 13},
+		"\xef\xbb\xbf{\r\n\r\n\"auth_mode\":null}":             {Status: keygate.ErrFieldType, Field: "auth_mode", Index: -1, Line: 3, Column: 13},
+		`{"Auth_mode":"off"}`:                                  {Status: keygate.ErrFieldMisspelt, Field: "auth_mode", Index: -1, Line: 1, Column: 2},
+		`{"proxy":{"apiKey":"s3cr3t"}}`:                        {Status: keygate.ErrFieldMisspelt, Field: "api_key", Index: -1, Line: 1, Column: 11},
+		`{"auth-mode":"off"}`:                                  {Status: keygate.ErrFieldMisspelt, Field: "auth_mode", Index: -1, Line: 1, Column: 2},
+		`{"s3cr3t":1}`:                                         {Status: keygate.ErrFieldUnknown, Index: -1, Line: 1, Column: 2},
+		`{"api_key":123456}`:                                   {Status: keygate.ErrFieldType, Field: "api_key", Index: -1, Line: 1, Column: 12},
+		`{"api_key":"\u0100s3cr3t"}`:                           {Status: keygate.ErrKeyByte, Field: "api_key", Index: -1, Line: 1, Column: 12},
+		`{"exempt":["\u0100s3cr3t"]}`:                          {Status: keygate.ErrCharacter, Field: "exempt", Index: 0, Line: 1, Column: 12},
+		"{\"api_key\":\"s3\xff\"}":                             {Status: keygate.ErrEncoding, Index: -1, Line: 1, Column: 15},
+		`{"api_key":"a","api_key":"b"}`:                        {Status: keygate.ErrFieldTwice, Field: "api_key", Index: -1, Line: 1, Column: 16},
+		`{"auth_mode":"off","api_key":"a","keys":[]}`:          {Status: keygate.ErrAPIKeyAndKeys, Field: "keys", Index: -1, Line: 1, Column: 34},
+		`{"allow_lan_access":"s3cr3t"}`:                        {Status: keygate.ErrFieldType, Field: "allow_lan_access", Index: -1, Line: 1, Column: 21},
+		`{"keys":"s3cr3t"}`:                                    {Status: keygate.ErrFieldType, Field: "keys", Index: -1, Line: 1, Column: 9},
+		`{"keys":["s3cr3t"]}`:                                  {Status: keygate.ErrFieldType, Field: "keys", Index: 0, Line: 1, Column: 10},
+		"{\"keys\":[{\"key\":\"k\"},\n{\"label\":\"l\"}]}":     {Status: keygate.ErrFieldMissing, Field: "keys.key", Index: 1, Line: 2, Column: 1},
+		`{"keys":[{"key":"k"},{"key":"k","s3cr3t":1}]}`:        {Status: keygate.ErrFieldUnknown, Field: "keys", Index: 1, Line: 1, Column: 33},
+		"{\"keys\":[{\"key\":\"k\"},\n{\"key\":\"s3cr3t \"}]}": {Status: keygate.ErrKeyEdge, Field: "keys.key", Index: 1, Line: 2, Column: 1},
+		`{"keys":[{"key":1}]}`:                                 {Status: keygate.ErrFieldType, Field: "keys.key", Index: 0, Line: 1, Column: 17},
+		`{"sources":[{"bearer":true}]}`:                        {Status: keygate.ErrFieldMissing, Field: "sources.name", Index: 0, Line: 1, Column: 13},
+		`{"sources":[{"name":"n","bearer":1}]}`:                {Status: keygate.ErrFieldType, Field: "sources.bearer", Index: 0, Line: 1, Column: 34},
+		`{"exempt":["/a",1]}`:                                  {Status: keygate.ErrFieldType, Field: "exempt", Index: 1, Line: 1, Column: 17},
+		`{"proxy":{"auth_mode":"off"},"keys":[]}`:              {Status: keygate.ErrBesideProxy, Field: "keys", Index: -1, Line: 1, Column: 30},
+	} {
+		policy, err := keygate.Parse([]byte(text))
+		if policy != nil {
+			t.Errorf("%q: a policy was made", text)
+		}
+		refused(t, fmt.Sprintf("%q", text), err, want)
+	}
+}
+
+// Keys from a key file count beside a configuration without any, and nowhere else.
+func TestKeyFile(t *testing.T) {
+	for name, text := range map[string]string{
+		"LF":                "# laptops\nk-1 label=alice\n\nk-2\nk 3 label=bob",
+		"CR LF":             "# laptops\r\nk-1 label=alice\r\n\r\nk-2\r\nk 3 label=bob\r\n",
+		"a byte order mark": "\xef\xbb\xbfk-1 label=alice\nk-2\nk 3 label=bob\n",
+	} {
+		keys, err := keygate.ParseKeyFile([]byte(text))
+		if err != nil || len(keys) != 3 {
+			t.Errorf("%s: %v, %v", name, keys, err)
+			continue
+		}
+		policy, err := keygate.Parse([]byte(`{"auth_mode":"strict"}`), keys...)
+		if err != nil || policy.KeyCount() != 3 {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for i, want := range []keygate.Key{{Key: keygate.NewSecret("k-1"), Label: "alice"}, {Key: keygate.NewSecret("k-2")}, {Key: keygate.NewSecret("k 3"), Label: "bob"}} {
+			if d := policy.Decide("GET", "/", http.Header{"X-Api-Key": {want.Key.Reveal()}}); !d.Allow || d.Key != i || d.KeyLabel != want.Label {
+				t.Errorf("%s: %+v", name, d)
+			}
+		}
+		for _, own := range []string{`"api_key":"s3cr3t"`, `"keys":[]`} {
+			_, err := keygate.Parse([]byte(`{"auth_mode":"strict",`+own+`}`), keys...)
+			refused(t, own, err, keygate.ConfigError{Status: keygate.ErrKeysElsewhere, Field: strings.Split(own, `"`)[1], Index: -1, Line: 1, Column: 23})
+		}
+	}
+	// A file without a key is no reason to look elsewhere.
+	for _, text := range []string{"", "# k\n", "\r\n"} {
+		keys, err := keygate.ParseKeyFile([]byte(text))
+		if err != nil || keys == nil || len(keys) > 0 {
+			t.Errorf("%q: %v, %v", text, keys, err)
+		}
+		if _, err := keygate.Parse([]byte(`{"auth_mode":"strict","api_key":"k"}`), keys...); !errors.Is(err, keygate.ErrKeysElsewhere) {
+			t.Errorf("%q: %v", text, err)
+		}
+		if policy, err := keygate.Parse([]byte(`{"auth_mode":"strict"}`), keys...); err != nil || policy.Decide("GET", "/", nil).Reason != keygate.NoKeyConfigured {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for text, want := range map[string]keygate.ConfigError{
+		"k\n\ns3cr3t \n":                          {Status: keygate.ErrKeyEdge, Field: "keys.key", Index: 1, Line: 3},
+		"s3cr3t\xc2\xa0\n":                        {Status: keygate.ErrKeyByte, Field: "keys.key", Index: 0, Line: 1},
+		"k\n${s3cr3t}":                            {Status: keygate.ErrKeyVariable, Field: "keys.key", Index: 1, Line: 2},
+		"s3cr3t label=":                           {Status: keygate.ErrLabelEmpty, Field: "keys.label", Index: 0, Line: 1},
+		"s3cr3t label=s3cr3t s3cr3t":              {Status: keygate.ErrLabelByte, Field: "keys.label", Index: 0, Line: 1},
+		"# a\r\n" + strings.Repeat("k", 257):      {Status: keygate.ErrKeyTooLong, Field: "keys.key", Index: 0, Line: 2},
+		"s3cr3t label=" + strings.Repeat("l", 33): {Status: keygate.ErrLabelTooLong, Field: "keys.label", Index: 0, Line: 1},
+	} {
+		keys, err := keygate.ParseKeyFile([]byte(text))
+		if keys != nil {
+			t.Errorf("%q: %v", text, keys)
+		}
+		refused(t, fmt.Sprintf("%q", text), err, want)
+	}
+	var gate keygate.Gate
+	if err := gate.ReloadJSON([]byte(`{"auth_mode":"strict"}`), keygate.Key{Key: keygate.NewSecret("k")}); err != nil {
+		t.Fatal(err)
+	}
+	if gate.ReloadJSON([]byte(`{"auth_mode":"strict","api_key":"other"}`), keygate.Key{Key: keygate.NewSecret("other")}) == nil ||
+		!gate.Policy().Decide("GET", "/", http.Header{"X-Api-Key": {"k"}}).Allow {
+		t.Error("the policy before is not in force")
 	}
 }
 
@@ -423,6 +553,107 @@ func TestMiddleware(t *testing.T) {
 	}
 }
 
+// An answer of one's own to a denied request has the headers of a denial, and is sent at once.
+func TestOnDeny(t *testing.T) {
+	policy := policyOf(t, `{"auth_mode":"strict","api_key":"`+right+`"}`)
+	gate := new(keygate.Gate)
+	gate.Swap(policy)
+	handler := &keygate.Handler{Gate: gate, Next: http.NotFoundHandler(), OnDeny: func(w http.ResponseWriter, r *http.Request, d keygate.Decision) {
+		if body, err := io.ReadAll(r.Body); err != nil || len(body) > 0 {
+			t.Errorf("it gets the body: %q, %v", body, err)
+		}
+		w.Header().Set("Content-Type", "text/plain")
+		if r.URL.Path == "/forbidden" {
+			w.WriteHeader(http.StatusForbidden)
+			w.WriteHeader(http.StatusOK)
+		}
+		if r.URL.Path != "/empty" {
+			fmt.Fprint(w, "no: ", d.Reason)
+		}
+	}}
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	for _, c := range []struct {
+		path, key  string
+		status     int
+		body, kind string
+	}{
+		{"/", "", 401, "no: credential_unusable", "text/plain"},
+		{"/", "wrong", 401, "no: key_mismatch", "text/plain"},
+		{"/forbidden", "wrong", 403, "no: key_mismatch", "text/plain"},
+		{"/empty", "wrong", 401, "", "text/plain"},
+		{"/", right, 404, "404 page not found\n", "text/plain; charset=utf-8"},
+	} {
+		client := dial(t, server.Listener.Addr().String())
+		// A body that does not come.
+		fmt.Fprintf(client, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\nX-Api-Key: %s\r\n\r\nx", c.path, c.key)
+		if c.key == right {
+			_, _ = io.WriteString(client, strings.Repeat("x", 999))
+		}
+		since := time.Now()
+		answer := client.answer(t, "POST")
+		body, _ := io.ReadAll(answer.Body)
+		if answer.StatusCode != c.status || string(body) != c.body || answer.Header.Get("Content-Type") != c.kind || time.Since(since) > soon {
+			t.Errorf("%s %q: %d %q %q after %v", c.path, c.key, answer.StatusCode, body, answer.Header, time.Since(since))
+		}
+		want := ""
+		if c.key != right {
+			want = policy.DenialHeader(policy.Decide("POST", "/", http.Header{"X-Api-Key": {c.key}})).Get("WWW-Authenticate")
+		}
+		if answer.Header.Get("WWW-Authenticate") != want || want == "" && c.key != right {
+			t.Errorf("%s %q: %q, want %q", c.path, c.key, answer.Header, want)
+		}
+		client.Close()
+	}
+}
+
+// A handler can be tested without a gate.
+func TestNewContext(t *testing.T) {
+	want := keygate.Decision{Allow: true, Reason: keygate.KeyMatched, Key: 1, KeyLabel: "laptop"}
+	if got, is := keygate.FromContext(keygate.NewContext(context.Background(), want)); !is || got != want {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A request that no server received is explained as what it is taken for.
+func TestExplainWithoutRequestURI(t *testing.T) {
+	policy := policyOf(t, `{"auth_mode":"all_except_health","api_key":"k"}`)
+	client, _ := http.NewRequest("GET", "http://a/healthz", nil)
+	server := httptest.NewRequest("GET", "http://a/healthz", nil)
+	for language, want := range map[keygate.Language]string{keygate.English: "\nnote: the request has no RequestURI", keygate.Chinese: "\n说明: 该请求没有 RequestURI"} {
+		if text := policy.ExplainRequest(client, language); !strings.Contains(text, want) {
+			t.Error(text)
+		}
+		if text := policy.ExplainRequest(server, language); strings.Contains(text, "RequestURI") {
+			t.Error(text)
+		}
+	}
+}
+
+// Names are for programs and texts for people, in two languages.
+func TestNamesAndTexts(t *testing.T) {
+	policy := policyOf(t, `{"auth_mode":"strict","api_key":"k"}`)
+	findings := policy.Findings("GET", "/", http.Header{"Authorization": {"Bearerk"}})
+	if !slices.Equal(names(findings), []string{"bearer_no_space"}) {
+		t.Fatal(names(findings))
+	}
+	for name, text := range map[string]func(keygate.Language) string{
+		keygate.KeyMismatch.String():    keygate.KeyMismatch.Text,
+		keygate.ErrKeyTooLong.Name():    keygate.ErrKeyTooLong.Text,
+		keygate.ErrFieldMisspelt.Name(): keygate.ErrFieldMisspelt.Text,
+		findings[0].String():            findings[0].Text,
+		"explained":                     func(l keygate.Language) string { return policy.Explain("GET", "/", nil, l) },
+	} {
+		english, chinese := text(keygate.English), text(keygate.Chinese)
+		if strings.ContainsAny(name, " ") || name == "unknown" || !strings.Contains(english, " ") || len(english) != len([]rune(english)) || len(chinese) == len([]rune(chinese)) {
+			t.Errorf("%s: %q, %q", name, english, chinese)
+		}
+	}
+	if name, err := json.Marshal(findings); err != nil || string(name) != `["bearer_no_space"]` {
+		t.Errorf("%s, %v", name, err)
+	}
+}
+
 // While policies are swapped, each decision is by one of them whole.
 func TestGateSwap(t *testing.T) {
 	configs := []string{
@@ -431,10 +662,6 @@ func TestGateSwap(t *testing.T) {
 	}
 	var gate keygate.Gate
 	gate.Swap(policyOf(t, configs[0]))
-	bad, err := keygate.ParseConfig([]byte(`{"auth_mode":"off","exempt":["x"]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
 	both := http.Header{"X-A": {heap("key-a")}, "X-B": {heap("key-b")}}
 	crossed := http.Header{"X-A": {heap("key-b")}, "X-B": {heap("key-a")}}
 	stop := make(chan struct{})
@@ -458,16 +685,12 @@ func TestGateSwap(t *testing.T) {
 	}
 	for i := range 2000 {
 		if i%3 == 0 {
-			if gate.Reload(bad) == nil {
+			if gate.ReloadJSON([]byte(`{"auth_mode":"off","exempt":["x"]}`)) == nil {
 				t.Fatal("a bad configuration was taken")
 			}
 			continue
 		}
-		config, err := keygate.ParseConfig([]byte(configs[i%2]))
-		if err == nil {
-			err = gate.Reload(config)
-		}
-		if err != nil {
+		if err := gate.ReloadJSON([]byte(configs[i%2])); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -482,20 +705,94 @@ func TestGenerateKey(t *testing.T) {
 	}
 }
 
+// jsonOf writes a configuration as Parse reads it: each byte as the character of its number.
+func jsonOf(t testing.TB, config keygate.Config) []byte {
+	text := func(raw string) string {
+		characters := make([]rune, 0, len(raw))
+		for _, b := range []byte(raw) {
+			characters = append(characters, rune(b))
+		}
+		return string(characters)
+	}
+	object := map[string]any{"auth_mode": config.AuthMode, "allow_lan_access": config.AllowLANAccess}
+	if key := config.APIKey.Reveal(); key != "" {
+		object["api_key"] = text(key)
+	}
+	if config.Keys != nil {
+		keys := []map[string]string{}
+		for _, key := range config.Keys {
+			keys = append(keys, map[string]string{"key": text(key.Key.Reveal()), "label": text(key.Label)})
+		}
+		object["keys"] = keys
+	}
+	if config.Sources != nil {
+		sources := []keygate.Source{}
+		for _, source := range config.Sources {
+			sources = append(sources, keygate.Source{Name: text(source.Name), Bearer: source.Bearer})
+		}
+		object["sources"] = sources
+	}
+	if config.Exempt != nil {
+		exempt := []string{}
+		for _, path := range config.Exempt {
+			exempt = append(exempt, text(path))
+		}
+		object["exempt"] = exempt
+	}
+	written, err := json.Marshal(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return written
+}
+
+// fuzzed makes a configuration of lines. Of a list, "" is nil and "-" is empty.
+func fuzzed(mode uint8, lan bool, keys, sources, exempt string) keygate.Config {
+	list := func(lines string) []string {
+		switch lines {
+		case "":
+			return nil
+		case "-":
+			return []string{}
+		}
+		return strings.Split(lines, "\n")
+	}
+	config := keygate.Config{AuthMode: keygate.AuthMode(mode % 4), AllowLANAccess: lan, Exempt: list(exempt)}
+	for _, line := range list(keys) {
+		key, label, _ := strings.Cut(line, "|")
+		config.Keys = append(config.Keys, keygate.Key{Key: keygate.NewSecret(key), Label: label})
+	}
+	if len(config.Keys) == 1 && config.Keys[0].Label == "" {
+		config.APIKey, config.Keys = config.Keys[0].Key, nil
+	}
+	if lines := list(sources); lines != nil {
+		config.Sources = []keygate.Source{}
+		for _, line := range lines {
+			name, bearer := strings.CutSuffix(line, "|bearer")
+			config.Sources = append(config.Sources, keygate.Source{Name: name, Bearer: bearer})
+		}
+	}
+	return config
+}
+
 func FuzzDecide(f *testing.F) {
-	for _, v := range vectors.Load(f) {
+	for i, v := range vectors.Load(f) {
 		var lines []string
 		for _, field := range v.Headers {
 			lines = append(lines, field[0]+":"+field[1])
 		}
-		f.Add([]byte(v.Config), v.Method, v.Target, strings.Join(lines, "\n"))
+		keys := []string{"", right, "k-1|a\nk-2|b"}[i%3]
+		sources := []string{"", "-", "x-key\nauthorization|bearer"}[i/3%3]
+		exempt := []string{"", "-", "/a\n/b"}[i/9%3]
+		f.Add(uint8(i), i%2 == 0, keys, sources, exempt, v.Method, v.Target, strings.Join(lines, "\n"))
 	}
-	f.Fuzz(func(t *testing.T, text []byte, method, target, lines string) {
-		config, err := keygate.ParseConfig(text)
-		if err != nil {
-			return
-		}
+	f.Fuzz(func(t *testing.T, mode uint8, lan bool, keyLines, sourceLines, exemptLines, method, target, lines string) {
+		config := fuzzed(mode, lan, keyLines, sourceLines, exemptLines)
 		policy, err := keygate.New(config)
+		parsed, parseError := keygate.Parse(jsonOf(t, config))
+		if (err == nil) != (parseError == nil) {
+			t.Fatalf("made: %v; from JSON: %v", err, parseError)
+		}
 		if err != nil {
 			return
 		}
@@ -505,6 +802,9 @@ func FuzzDecide(f *testing.F) {
 			h.Add(name, value)
 		}
 		got := policy.Decide(method, target, h)
+		if read := parsed.Decide(method, target, h); got != read {
+			t.Fatalf("made: %+v; from JSON: %+v", got, read)
+		}
 		keys := config.Keys
 		if config.Keys == nil {
 			keys = []keygate.Key{{Key: config.APIKey}}
@@ -513,7 +813,7 @@ func FuzzDecide(f *testing.F) {
 			t.Fatalf("%+v, the page says allow=%v", got, want)
 		}
 		for _, key := range keys {
-			if secret := key.Key.Reveal(); len(secret) > 16 && strings.Contains(policy.Explain(method, target, h), secret) {
+			if secret := key.Key.Reveal(); len(secret) > 16 && strings.Contains(policy.Explain(method, target, h, keygate.English), secret) {
 				t.Fatal("the explanation shows a key")
 			}
 		}

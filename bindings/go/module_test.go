@@ -89,13 +89,42 @@ func newUser(t *testing.T, goMod string, env ...string) user {
 
 func (u user) run(arguments ...string) string {
 	u.Helper()
-	command := exec.Command("go", arguments...)
-	command.Dir, command.Env = u.folder, u.env
-	output, err := command.CombinedOutput()
+	output, err := u.try(arguments...)
 	if err != nil {
 		u.Fatalf("go %v: %v\n%s", arguments, err, output)
 	}
-	return string(output)
+	return output
+}
+
+func (u user) try(arguments ...string) (string, error) {
+	command := exec.Command("go", arguments...)
+	command.Dir, command.Env = u.folder, u.env
+	output, err := command.CombinedOutput()
+	return string(output), err
+}
+
+// Where it cannot be built, it says why, once, and not which names are not there.
+func TestWhatIsMissing(t *testing.T) {
+	module := t.TempDir()
+	if err := os.CopyFS(module, os.DirFS(".")); err != nil {
+		t.Fatal(err)
+	}
+	goMod := "require " + name + " v0.0.0\nreplace " + name + " => " + module + "\n"
+	says := func(want string, env ...string) {
+		t.Helper()
+		u := newUser(t, goMod, append(env, "GOFLAGS=-mod=mod -buildvcs=false")...)
+		output, err := u.try("build", ".")
+		if err == nil || strings.Count(output, want) == 0 || strings.Contains(output, "undefined") || strings.Count(output, "\n") > 6 {
+			t.Errorf("%v: %v\n%s", env, err, output)
+		}
+	}
+	says("keygate needs cgo: set CGO_ENABLED=1", "CGO_ENABLED=0")
+	for _, file := range []string{"libkeygate_" + runtime.GOOS + "_" + runtime.GOARCH + ".a", "keygate.h"} {
+		if err := os.Remove(filepath.Join(module, file)); err != nil {
+			t.Fatal(err)
+		}
+		says("the keygate library is not in this folder", "CGO_ENABLED=1")
+	}
 }
 
 // A program that keeps its dependencies in its vendor folder builds from there alone.

@@ -3,41 +3,42 @@ package keygate
 import (
 	"net/http"
 	"runtime"
-	"slices"
-	"strings"
 	"testing"
+
+	"github.com/keygate/keygate/bindings/go/internal/vectors"
 )
 
-// The library is given every value with its source: it finds the deciding one wherever it stands among
-// those that are gathered, and takes no other for it.
-func TestEveryValueIsGiven(t *testing.T) {
-	policy, err := New(Config{APIKey: NewSecret("right")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	turned := *policy.made
-	turned.sources = slices.Clone(turned.sources)
-	slices.Reverse(turned.sources)
-	for before := range 9 {
-		for after := range 3 {
-			for _, right := range []bool{true, false} {
-				deciding, other := "Bearer right", "wrong"
-				if !right {
-					deciding, other = "Bearer wrong", "right"
-				}
-				others := func(n int) []string { return slices.Repeat([]string{strings.Clone(other)}, n) }
-				h := http.Header{
-					"X-Goog-Api-Key": others(before / 2),
-					"X-Api-Key":      others(before - before/2),
-					"Authorization":  append([]string{strings.Clone(deciding)}, others(after)...),
-				}
-				for _, m := range []*made{policy.made, &turned} {
-					if d := (&Policy{m}).Decide("GET", "/", h); d.Allow != right || !d.BearerStripped {
-						t.Errorf("%d before, %d after: %+v", before, after, d)
-					}
-				}
-			}
+// Where the first wanted header does not settle the decision, the library is given the whole request.
+// Of a policy where it does, that makes no difference.
+func TestWholeRequest(t *testing.T) {
+	compared := 0
+	for _, v := range vectors.Load(t) {
+		if v.Want.Error {
+			continue
 		}
+		policy, err := Parse(v.Config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !policy.made.firstDecides {
+			t.Fatalf("%s: the first wanted header does not decide", v.Name)
+		}
+		shared := *policy.made
+		shared.firstDecides = false
+		whole := &Policy{&shared}
+		h := v.Header()
+		if got, want := whole.Decide(v.Method, v.Target, h), policy.Decide(v.Method, v.Target, h); got != want {
+			t.Errorf("%s: %+v, want %+v", v.Name, got, want)
+		}
+		r := &http.Request{Method: v.Method, RequestURI: v.Target, Header: h.Clone(), Host: h.Get("Host")}
+		r.Header.Del("Host")
+		if got, want := whole.DecideRequest(r), policy.DecideRequest(r); got != want {
+			t.Errorf("%s, as a server has it: %+v, want %+v", v.Name, got, want)
+		}
+		compared++
+		runtime.KeepAlive(policy)
 	}
-	runtime.KeepAlive(policy)
+	if compared < 900 {
+		t.Errorf("only %d vectors", compared)
+	}
 }

@@ -16,13 +16,18 @@ const (
 	DrainBytes = 16 << 20
 )
 
-// JSON answers at once, whether the request's body has come or not. Left to itself, net/http waits
+// JSON is Send with a body of JSON.
+func JSON(w http.ResponseWriter, r *http.Request, status int, body string) {
+	w.Header().Set("Content-Type", "application/json")
+	Send(w, r, status, body)
+}
+
+// Send answers at once, whether the request's body has come or not. Left to itself, net/http waits
 // for the first 256 KiB of it, and for as long as the client likes.
 //
 // Behind a ResponseWriter that hides http.ResponseController's calls, the connection is closed.
-func JSON(w http.ResponseWriter, r *http.Request, status int, body string) {
+func Send(w http.ResponseWriter, r *http.Request, status int, body string) {
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
 	controller := http.NewResponseController(w)
 	if r.ProtoMajor < 2 {
 		// Its client may not read. net/http lifts this with the next request.
