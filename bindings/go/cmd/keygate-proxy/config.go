@@ -19,26 +19,40 @@ import (
 )
 
 const (
-	maxConfig = 1 << 20 // bytes
-	interval  = 100 * time.Millisecond
+	maxFile     = 16 << 20 // bytes
+	interval    = 100 * time.Millisecond
+	keyVariable = "KEYGATE_API_KEY"
 )
 
 // errOpen says that a configuration would let everybody in, from anywhere.
 var errOpen = errors.New("with this auth_mode (and allow_lan_access) nobody is asked for a key, and --listen is not a loopback address; " +
 	"choose another auth_mode, listen on 127.0.0.1, or give --allow-open")
 
-// configFile keeps the gate in step with a file.
+// configFile keeps the gate in step with a file, and with a key file where there is one.
 type configFile struct {
 	path string
+	// keyPath is the key file, or "".
+	keyPath string
+	// key is the one key from elsewhere, where it is set.
+	key  string
 	log  *slog.Logger
 	gate keygate.Gate
 	// shut says that a policy in mode off is refused.
 	shut bool
-	// last is the reading before, and applied the one that was put in force or refused.
-	last, applied reading
+	// last are the readings before, and applied those that were put in force or refused.
+	last, applied readings
 }
 
-// reading is what came of reading the file: its content, or why there is none.
+// readings are what came of reading the files.
+type readings struct {
+	config, keys reading
+}
+
+func (r readings) same(other readings) bool {
+	return r.config.same(other.config) && r.keys.same(other.keys)
+}
+
+// reading is what came of reading a file: its content, or why there is none.
 type reading struct {
 	content []byte
 	problem string
@@ -49,17 +63,34 @@ func (r reading) same(other reading) bool {
 	return r.problem == other.problem && bytes.Equal(r.content, other.content)
 }
 
-// openConfig writes the file if there is none and puts it in force.
-func openConfig(path string, log *slog.Logger) (*configFile, error) {
-	if err := writeFirst(path, log); err != nil {
-		return nil, fmt.Errorf("--config: %w", err)
+// fileError is what is wrong with one of the files.
+type fileError struct {
+	file string
+	error
+}
+
+// start writes the file if there is none and puts it in force.
+func (f *configFile) start() error {
+	if _, err := keygate.New(keygate.Config{APIKey: keygate.NewSecret(f.key)}); err != nil {
+		return fmt.Errorf("%s: %w", keyVariable, err)
 	}
-	now := read(path)
-	file := &configFile{path: path, log: log, last: now, applied: now}
-	if err := file.apply(now); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if err := writeFirst(f.path, f.keyPath == "" && f.key == "", f.log); err != nil {
+		return fmt.Errorf("--config: %w", err)
 	}
-	return file, nil
+	f.last = f.read()
+	f.applied = f.last
+	if refused := f.apply(f.last); refused != nil {
+		return fmt.Errorf("%s: %w", refused.file, refused.error)
+	}
+	return nil
+}
+
+func (f *configFile) read() readings {
+	now := readings{config: read(f.path)}
+	if f.keyPath != "" {
+		now.keys = read(f.keyPath)
+	}
+	return now
 }
 
 func read(path string) reading {
@@ -76,43 +107,67 @@ func read(path string) reading {
 	if !info.Mode().IsRegular() {
 		return reading{problem: "this is not a regular file"}
 	}
-	content, err := io.ReadAll(io.LimitReader(opened, maxConfig+1))
+	content, err := io.ReadAll(io.LimitReader(opened, maxFile+1))
 	if err != nil {
 		return reading{problem: err.Error()}
 	}
-	if len(content) > maxConfig {
-		return reading{problem: fmt.Sprintf("the file is longer than %d bytes", maxConfig)}
+	if len(content) > maxFile {
+		return reading{problem: fmt.Sprintf("the file is longer than %d bytes", maxFile)}
 	}
 	return reading{content: content, mode: info.Mode()}
 }
 
-func (f *configFile) apply(r reading) error {
-	if r.problem != "" {
-		return errors.New(r.problem)
+func (f *configFile) apply(r readings) *fileError {
+	var keys []keygate.Key
+	elsewhere := keyVariable
+	switch {
+	case f.keyPath != "":
+		elsewhere = "the file of --api-key-file"
+		var err error
+		if r.keys.problem != "" {
+			err = errors.New(r.keys.problem)
+		} else {
+			keys, err = keygate.ParseKeyFile(r.keys.content)
+		}
+		if err != nil {
+			return &fileError{f.keyPath, err}
+		}
+	case f.key != "":
+		keys = []keygate.Key{{Key: keygate.NewSecret(f.key)}}
 	}
-	config, err := keygate.ParseConfig(r.content)
+	if r.config.problem != "" {
+		return &fileError{f.path, errors.New(r.config.problem)}
+	}
+	policy, err := keygate.Parse(r.config.content, keys...)
+	switch {
+	case errors.Is(err, keygate.ErrKeysElsewhere):
+		err = fmt.Errorf("%w (elsewhere is %s)", err, elsewhere)
+	case err == nil && f.shut && open(policy):
+		err = errOpen
+	}
 	if err != nil {
-		return err
-	}
-	policy, err := keygate.New(config)
-	if err != nil {
-		return err
-	}
-	if f.shut && open(policy) {
-		return errOpen
+		file := f.path
+		if f.keyPath != "" && errors.Is(err, keygate.ErrTooManyKeys) {
+			file = f.keyPath
+		}
+		return &fileError{file, err}
 	}
 	f.gate.Swap(policy)
-	if r.mode.Perm()&0o077 != 0 {
-		f.log.Warn("others can read the configuration and the keys in it; chmod 600 it", "file", f.path, "mode", r.mode.Perm().String())
-	}
-	f.log.Info("configuration in force", "file", f.path, "auth_mode", config.AuthMode.String(), "allow_lan_access", config.AllowLANAccess)
+	f.warnOfReaders(f.path, r.config.mode)
+	f.warnOfReaders(f.keyPath, r.keys.mode)
+	f.log.Info("configuration in force", "file", f.path, "auth_mode", policy.AuthMode().String(),
+		"effective_mode", policy.EffectiveMode().String(), "keys", policy.KeyCount())
 	return nil
 }
 
-// open says whether a policy lets everybody in.
-func open(policy *keygate.Policy) bool {
-	return policy.Decide("", "", nil).EffectiveMode == keygate.Off
+func (f *configFile) warnOfReaders(path string, mode fs.FileMode) {
+	if mode.Perm()&0o077 != 0 {
+		f.log.Warn("others can read the file and the keys in it; chmod 600 it", "file", path, "mode", mode.Perm().String())
+	}
 }
+
+// open says whether a policy lets everybody in.
+func open(policy *keygate.Policy) bool { return policy.EffectiveMode() == keygate.Off }
 
 // listensOn says where the gate stands. Only on a loopback address, bound and not only named, may
 // it be open, unless the operator says so.
@@ -138,15 +193,15 @@ func (f *configFile) watch(ctx context.Context, signals <-chan os.Signal) {
 		case <-ctx.Done():
 			return
 		case <-signals:
-			f.last = read(f.path)
+			f.last = f.read()
 			f.take(f.last)
 		case <-ticker.C:
-			f.see(read(f.path))
+			f.see(f.read())
 		}
 	}
 }
 
-func (f *configFile) see(now reading) {
+func (f *configFile) see(now readings) {
 	settled := now.same(f.last)
 	f.last = now
 	if settled && !now.same(f.applied) {
@@ -154,27 +209,30 @@ func (f *configFile) see(now reading) {
 	}
 }
 
-func (f *configFile) take(now reading) {
+func (f *configFile) take(now readings) {
 	f.applied = now
-	if err := f.apply(now); err != nil {
-		f.log.Error("the configuration is refused; the one before stays in force", "file", f.path, "error", err.Error())
+	if refused := f.apply(now); refused != nil {
+		f.log.Error("the configuration is refused; the one before stays in force", "file", refused.file, "error", refused.Error())
 	}
 }
 
-// writeFirst writes a configuration with a fresh key where there is none. The whole file appears
-// at once, and never in place of another.
-func writeFirst(path string, log *slog.Logger) error {
+// writeFirst writes a configuration where there is none, with a fresh key unless keys are from
+// elsewhere. The whole file appears at once, and never in place of another.
+func writeFirst(path string, withKey bool, log *slog.Logger) error {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	type proxy struct {
+	proxy := struct {
 		AuthMode       keygate.AuthMode `json:"auth_mode"`
 		AllowLANAccess bool             `json:"allow_lan_access"`
-		APIKey         string           `json:"api_key"`
+		APIKey         string           `json:"api_key,omitempty"`
+	}{AuthMode: keygate.AllExceptHealth}
+	message := "wrote a configuration without a key"
+	if withKey {
+		proxy.APIKey = keygate.GenerateKey().Reveal()
+		message = "wrote a configuration with a fresh key"
 	}
-	content, err := json.MarshalIndent(map[string]proxy{
-		"proxy": {keygate.AllExceptHealth, false, keygate.GenerateKey().Reveal()},
-	}, "", "  ")
+	content, err := json.MarshalIndent(map[string]any{"proxy": proxy}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -194,6 +252,6 @@ func writeFirst(path string, log *slog.Logger) error {
 	if err := os.Link(temporary.Name(), path); err != nil {
 		return err
 	}
-	log.Info("wrote a configuration with a fresh key", "file", path)
+	log.Info(message, "file", path)
 	return nil
 }

@@ -522,7 +522,7 @@ func TestConfigChanges(t *testing.T) {
 	for what, bad := range map[string]string{
 		"empty": "", "half": strict(first)[:40], "wrong type": `{"auth_mode":"off","api_key":7}`,
 		"unknown mode": `{"auth_mode":"` + first + `"}`, "bad key": `{"auth_mode":"strict","api_key":" ` + first + `"}`,
-		"long": strings.Repeat(" ", maxConfig+1),
+		"long": strings.Repeat(" ", maxFile+1),
 	} {
 		mark := proxy.Mark()
 		replace(bad)
@@ -579,7 +579,7 @@ func TestConfigAtRest(t *testing.T) {
 		{`{"auth_mode":"off"}`, keygate.CredentialMissing},
 		{`{"auth_mode":"off"}`, keygate.AuthOff},
 	} {
-		file.see(reading{content: []byte(step.content)})
+		file.see(readings{config: reading{content: []byte(step.content)}})
 		if got := file.gate.Policy().Decide("GET", "/", nil).Reason; got != step.want {
 			t.Errorf("reading %d: %v, want %v", i, got, step.want)
 		}
@@ -711,7 +711,7 @@ func TestUsage(t *testing.T) {
 		{"--upstream http://s3cr3t%zz", 2, "--upstream must be"},
 		{"--upstream http://a?s3cr3t", 2, "--upstream must be"},
 		{"--upstream http://127.0.0.1:1 --config " + config + " --listen nowhere", 1, "--listen"},
-		{"--upstream http://127.0.0.1:1 --config " + folder + "/bad.json", 1, "bad.json: line 1: auth_mode: "},
+		{"--upstream http://127.0.0.1:1 --config " + folder + "/bad.json", 1, "bad.json: line 1, column 14: auth_mode: "},
 	} {
 		var output bytes.Buffer
 		command := exec.Command(binary, strings.Fields(c.arguments)...)

@@ -32,6 +32,8 @@ const (
 
 type options struct {
 	config    string
+	keyFile   string
+	key       string
 	upstream  *url.URL
 	listen    string
 	allowOpen bool
@@ -40,11 +42,14 @@ type options struct {
 }
 
 func usage(flags *flag.FlagSet) {
-	fmt.Fprint(flags.Output(), `Usage: keygate-proxy --upstream URL [--config FILE] [--listen ADDR] [--allow-open] [--explain] [--no-strip]
+	fmt.Fprint(flags.Output(), `Usage: keygate-proxy --upstream URL [--config FILE] [--api-key-file FILE] [--listen ADDR] [--allow-open] [--explain] [--no-strip]
 
 Forwards requests that carry a right API key to URL, and answers the others with 401.
-The configuration is read again when FILE changes, and at SIGHUP. If there is no FILE, one is
+The files are read again when they change, and at SIGHUP. If there is no configuration, one is
 written with a fresh key.
+
+The keys are in the configuration, in the file of --api-key-file, or one is in the environment
+variable KEYGATE_API_KEY: in one of these places, and not in two.
 
 `)
 	flags.PrintDefaults()
@@ -56,6 +61,7 @@ func parse(arguments []string) (options, error) {
 	flags := flag.NewFlagSet("keygate-proxy", flag.ContinueOnError)
 	flags.Usage = func() { usage(flags) }
 	flags.StringVar(&o.config, "config", defaultConfig(), "the configuration, JSON, in `FILE`")
+	flags.StringVar(&o.keyFile, "api-key-file", "", "the keys, in `FILE`: one a line, each with \" label=NAME\" behind it or not")
 	upstream := flags.String("upstream", "", "where to forward to, an http or https `URL`, with a path in front or not")
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:8045", "the `ADDR`ess to listen on, HOST:PORT; port 0 takes a free one")
 	flags.BoolVar(&o.allowOpen, "allow-open", false, "listen elsewhere than on the loopback interface with a configuration that asks nobody for a key")
@@ -69,6 +75,7 @@ func parse(arguments []string) (options, error) {
 		fmt.Println("keygate-proxy", keygate.Version())
 		return o, flag.ErrHelp
 	}
+	o.key = os.Getenv(keyVariable)
 	var err error
 	switch o.upstream, err = url.Parse(*upstream); {
 	case flags.NArg() > 0:
@@ -80,6 +87,8 @@ func parse(arguments []string) (options, error) {
 		err = errors.New("--upstream must be http://HOST[:PORT][/PATH] or https://..., without a user, a query or a fragment")
 	case o.config == "":
 		err = errors.New("--config is missing, and this system has no place for it")
+	case o.keyFile != "" && o.key != "":
+		err = errors.New("--api-key-file and " + keyVariable + " both say which keys there are; give one of them")
 	}
 	if err != nil {
 		fmt.Fprintf(flags.Output(), "keygate-proxy: %v\n", err)
@@ -116,8 +125,8 @@ func run(o options, log *slog.Logger) error {
 	defer stop()
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
-	file, err := openConfig(o.config, log)
-	if err != nil {
+	file := &configFile{path: o.config, keyPath: o.keyFile, key: o.key, log: log}
+	if err := file.start(); err != nil {
 		return err
 	}
 	listener, err := net.Listen("tcp", o.listen)
@@ -192,8 +201,12 @@ func decisionLogger(log *slog.Logger, explain bool) func(*http.Request, *keygate
 			attributes = append(attributes, slog.String("key_label", d.KeyLabel))
 		}
 		if explain {
-			attributes = append(attributes, slog.String("findings", strings.Join(policy.FindingsRequest(r), ",")))
+			var names []string
+			for _, finding := range policy.FindingsRequest(r) {
+				names = append(names, finding.String())
+			}
+			attributes = append(attributes, slog.String("findings", strings.Join(names, ",")))
 		}
-		log.LogAttrs(r.Context(), level, d.Reason.Text(), attributes...)
+		log.LogAttrs(r.Context(), level, d.Reason.Text(keygate.English), attributes...)
 	}
 }

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 	}
 	build := exec.Command("go", append(arguments, ".")...)
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	os.Unsetenv(keyVariable)
 	status := 1
 	if err := build.Run(); err == nil {
 		status = m.Run()

@@ -5,6 +5,7 @@ package steps
 import (
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -87,6 +88,9 @@ func all() []step {
 
 // Run goes through the steps and prints each with its answer. It gives the first that went wrong.
 func Run(binary string, out io.Writer) error {
+	if err := os.Unsetenv("KEYGATE_API_KEY"); err != nil { // each configuration has its own
+		return err
+	}
 	upstream := host.NewUpstream()
 	defer upstream.Close()
 	proxy, err := host.Start(binary, config("off", false, key), upstream.URL, "--explain")
