@@ -10,11 +10,13 @@
 #include <keygate.h>
 
 
-#define NGX_HTTP_KEYGATE_FILE_MAX  65536
-#define NGX_HTTP_KEYGATE_FEW       16
+#define NGX_HTTP_KEYGATE_FILE_MAX  (16 << 20)
+#define NGX_HTTP_KEYGATE_FEW       32
+#define NGX_HTTP_KEYGATE_CODES     512
+#define NGX_HTTP_KEYGATE_TEXT      256
 
 
-/* The text of a key, wiped once the policies are made. */
+/* The text of a key or of a key file, wiped once the policies are made. */
 typedef struct ngx_http_keygate_secret_s  ngx_http_keygate_secret_t;
 
 struct ngx_http_keygate_secret_s {
@@ -24,21 +26,38 @@ struct ngx_http_keygate_secret_s {
 };
 
 
+/* Where a directive stands: a policy is made, and its errors found, after all of them are read. */
+typedef struct {
+    ngx_str_t                   directive;
+    ngx_str_t                   file;
+    ngx_uint_t                  line;
+} ngx_http_keygate_place_t;
+
+
+typedef struct {
+    ngx_array_t                 entries;
+    ngx_array_t                 places;     /* of each entry */
+} ngx_http_keygate_list_t;
+
+
 typedef struct {
     ngx_int_t                   mode;
     ngx_flag_t                  lan;
-    ngx_array_t                *keys;       /* of keygate_key */
-    ngx_array_t                *sources;    /* of keygate_source */
-    ngx_array_t                *exempt;     /* of keygate_str */
+    ngx_http_keygate_list_t    *keys;       /* of keygate_key */
+    ngx_http_keygate_list_t    *sources;    /* of keygate_source */
+    ngx_http_keygate_list_t    *exempt;     /* of keygate_str */
 } ngx_http_keygate_settings_t;
 
 
-typedef struct {
+typedef struct ngx_http_keygate_policy_s  ngx_http_keygate_policy_t;
+
+struct ngx_http_keygate_policy_s {
     ngx_http_keygate_settings_t  settings;
     uint64_t                     lengths;   /* of the names to look at */
+    ngx_http_keygate_policy_t   *strict;    /* the same where a key is asked for */
+    ngx_uint_t                   used;
     keygate_policy               policy;
-    keygate_policy              *strict;    /* the same where a key is asked for */
-} ngx_http_keygate_policy_t;
+};
 
 
 /* An indexed variable that is made of a request header. */
@@ -53,7 +72,8 @@ typedef struct {
     ngx_array_t                 policies;   /* of ngx_http_keygate_policy_t * */
     ngx_array_t                 derived;    /* of ngx_http_keygate_derived_t */
     ngx_int_t                   user;       /* the index of $remote_user */
-    ngx_uint_t                  used;
+    unsigned                    configured:1;
+    unsigned                    on:1;
 } ngx_http_keygate_main_conf_t;
 
 
@@ -62,8 +82,7 @@ typedef struct {
     ngx_flag_t                   strip;
     ngx_flag_t                   explain;
     ngx_http_keygate_settings_t  settings;
-    ngx_str_t                    file;      /* where "keygate on" stands */
-    ngx_uint_t                   line;
+    ngx_http_keygate_place_t     place;     /* of "keygate on" */
     ngx_http_keygate_policy_t   *policy;    /* NULL where the gate is off */
 } ngx_http_keygate_loc_conf_t;
 
@@ -80,6 +99,8 @@ struct ngx_http_keygate_asked_s {
     keygate_decision            effective;  /* what stripping asks with */
     size_t                      position;   /* of the deciding header among all */
     ngx_http_keygate_asked_t   *next;
+    uint32_t                    findings;
+    unsigned                    explained:1;    /* findings are there */
     unsigned                    admitted:1; /* denied, but "satisfy any" let it pass */
     unsigned                    changed:1;  /* asked about another method than received */
 };
@@ -94,6 +115,7 @@ struct ngx_http_keygate_view_s {
     ngx_http_keygate_ctx_t     *ctx;
     ngx_http_keygate_asked_t   *last;       /* what $keygate_... tells of */
     ngx_http_keygate_asked_t   *denied;     /* and nothing guarded let it pass since */
+    u_char                     *challenge;  /* that auth_request may hand on */
     ngx_chain_t                *body;       /* for the denial, until it is sent */
     ngx_http_keygate_view_t    *next;
     unsigned                    answer:1;   /* denied, and not redirected since */
@@ -111,6 +133,7 @@ struct ngx_http_keygate_ctx_s {
     size_t                      count;
     u_char                     *dropped;    /* one byte for each of them, or NULL */
     size_t                      size;
+    u_char                      few[NGX_HTTP_KEYGATE_FEW];  /* room for those */
 };
 
 
@@ -270,6 +293,15 @@ static keygate_str
 ngx_http_keygate_cstr(const char *text)
 {
     return ngx_http_keygate_str((u_char *) text, ngx_strlen(text));
+}
+
+
+static ngx_uint_t
+ngx_http_keygate_is(keygate_str name, const char *known)
+{
+    return name.len == ngx_strlen(known)
+           && ngx_strncasecmp((u_char *) name.ptr, (u_char *) known, name.len)
+              == 0;
 }
 
 
@@ -599,17 +631,35 @@ ngx_http_keygate_findings(ngx_http_keygate_ctx_t *ctx,
 {
     keygate_request  request;
 
-    if (ngx_http_keygate_copy_headers(ctx) != NGX_OK) {
-        return 0;
+    if (!asked->explained && ngx_http_keygate_copy_headers(ctx) == NGX_OK) {
+
+        request.size = sizeof(keygate_request);
+        request.headers = ctx->headers;
+        request.header_count = ctx->count;
+        ngx_http_keygate_request_line(ctx->main.request, &request.method,
+                                      &request.target);
+
+        asked->findings = keygate_findings(&asked->policy->policy, &request);
+        asked->explained = 1;
     }
 
-    request.size = sizeof(keygate_request);
-    request.headers = ctx->headers;
-    request.header_count = ctx->count;
-    ngx_http_keygate_request_line(ctx->main.request, &request.method,
-                                  &request.target);
+    return asked->findings;
+}
 
-    return keygate_findings(&asked->policy->policy, &request);
+
+/* Their codes, with a space before each. */
+static u_char *
+ngx_http_keygate_codes(u_char *p, u_char *last, uint32_t findings)
+{
+    uint32_t  bit;
+
+    for (bit = 1; bit; bit <<= 1) {
+        if (findings & bit) {
+            p = ngx_slprintf(p, last, " %s", keygate_finding_name(bit));
+        }
+    }
+
+    return p;
 }
 
 
@@ -667,8 +717,8 @@ ngx_http_keygate_log(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
     ngx_http_keygate_asked_t *asked, ngx_flag_t explain)
 {
     u_char                   *p, *last;
-    u_char                    codes[512];
-    uint32_t                  findings, bit;
+    u_char                    codes[NGX_HTTP_KEYGATE_CODES];
+    uint32_t                  findings;
     ngx_uint_t                level;
     keygate_reason            reason;
     ngx_http_log_handler_pt   handler;
@@ -684,12 +734,7 @@ ngx_http_keygate_log(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
 
     if (findings) {
         p = ngx_slprintf(p, last, ", findings:");
-
-        for (bit = 1; bit; bit <<= 1) {
-            if (findings & bit) {
-                p = ngx_slprintf(p, last, " %s", keygate_finding_text(bit));
-            }
-        }
+        p = ngx_http_keygate_codes(p, last, findings);
     }
 
     *p = '\0';
@@ -708,8 +753,8 @@ ngx_http_keygate_log(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
 
     ngx_log_error(level, r->connection->log, 0, "keygate: %s: %s (%s)%s",
                   asked->decision.verdict == KEYGATE_ALLOW ? "allow" : "deny",
-                  keygate_reason_text(reason), keygate_reason_name(reason),
-                  codes);
+                  keygate_reason_text(reason, KEYGATE_LANGUAGE_EN),
+                  keygate_reason_name(reason), codes);
 
     r->log_handler = handler;
 }
@@ -872,7 +917,11 @@ ngx_http_keygate_forget_variables(ngx_http_request_t *r, ngx_table_elt_t *h)
 
     for (i = 0; i < kmcf->derived.nelts; i++) {
 
-        if (derived[i].header.len != h->key.len) {
+        v = &r->variables[derived[i].index];
+
+        if ((!v->valid && !v->not_found)
+            || derived[i].header.len != h->key.len)
+        {
             continue;
         }
 
@@ -885,7 +934,6 @@ ngx_http_keygate_forget_variables(ngx_http_request_t *r, ngx_table_elt_t *h)
         }
 
         if (n == h->key.len) {
-            v = &r->variables[derived[i].index];
             v->valid = 0;
             v->not_found = 0;
         }
@@ -977,8 +1025,8 @@ ngx_http_keygate_keep_user(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
 {
     ngx_str_t                      user;
     keygate_header                 header;
-    keygate_policy                *policy;
     keygate_request                request;
+    const keygate_policy          *policy;
     ngx_http_variable_value_t     *v;
     ngx_http_keygate_asked_t      *asked;
     ngx_http_keygate_main_conf_t  *kmcf;
@@ -998,9 +1046,9 @@ ngx_http_keygate_keep_user(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
     request.header_count = 1;
 
     for (asked = &ctx->asked; asked; asked = asked->next) {
-        policy = asked->policy->strict;
+        policy = &asked->policy->strict->policy;
 
-        header.name = keygate_policy_source_name(policy, 0);
+        header.name = keygate_policy_wanted_name(policy, 0);
         header.value = ngx_http_keygate_str(user.data, user.len);
 
         if (keygate_decide(policy, &request, NULL) == KEYGATE_ALLOW) {
@@ -1096,6 +1144,11 @@ static void
 ngx_http_keygate_forget(ngx_http_request_t *r, ngx_table_elt_t *h)
 {
     ngx_http_header_t  *hh;
+
+    if (h == r->headers_in.authorization) {
+        r->headers_in.authorization = NULL;
+        return;
+    }
 
     hh = ngx_http_keygate_known(r, h);
 
@@ -1347,18 +1400,14 @@ ngx_http_keygate_drops(ngx_http_keygate_ctx_t *ctx, ngx_table_elt_t *h,
     keygate_decision           off;
     ngx_http_keygate_asked_t  *asked;
 
-    /* such a request is one request and not a connection: nginx has read what this asks of itself */
-
-    if (keyless
-        && h->key.len == sizeof("Connection") - 1
-        && ngx_strncasecmp(h->key.data, (u_char *) "Connection", h->key.len)
-           == 0)
-    {
-        return 1;
-    }
-
     name = ngx_http_keygate_str(h->key.data, h->key.len);
     value = ngx_http_keygate_str(h->value.data, h->value.len);
+
+    /* such a request is one request and not a connection: nginx has read what this asks of itself */
+
+    if (keyless && ngx_http_keygate_is(name, "Connection")) {
+        return 1;
+    }
 
     for (asked = &ctx->asked; asked; asked = asked->next) {
 
@@ -1386,14 +1435,14 @@ ngx_http_keygate_drops(ngx_http_keygate_ctx_t *ctx, ngx_table_elt_t *h,
 }
 
 
-/* Notes among the headers as received that one of them is dropped. They come in the same order. */
+/* Notes among the headers as received that one of them is dropped. */
 static ngx_int_t
 ngx_http_keygate_note(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
-    ngx_http_keygate_cursor_t *received, ngx_table_elt_t **next,
     ngx_table_elt_t *h)
 {
     size_t            n;
     ngx_list_part_t  *part;
+    ngx_table_elt_t  *first;
 
     if (ctx->dropped == NULL) {
         n = 0;
@@ -1402,7 +1451,8 @@ ngx_http_keygate_note(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
             n += part->nelts;
         }
 
-        ctx->dropped = ngx_pcalloc(r->pool, n + 1);
+        ctx->dropped = n > sizeof(ctx->few) ? ngx_pcalloc(r->pool, n)
+                                            : ctx->few;
         if (ctx->dropped == NULL) {
             return NGX_ERROR;
         }
@@ -1410,15 +1460,25 @@ ngx_http_keygate_note(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
         ctx->size = n;
     }
 
-    while (*next && *next != h) {
-        *next = ngx_http_keygate_next(received);
+    n = 0;
+
+    for (part = &ctx->received.part; part; part = part->next) {
+        first = part->elts;
+
+        if (h >= first && h < first + part->nelts) {
+            n += h - first;
+
+            if (n < ctx->size) {
+                ctx->dropped[n] = 1;
+            }
+
+            break;
+        }
+
+        n += part->nelts;
     }
 
     /* or it was added since, and is not taken back */
-
-    if (*next && received->position < ctx->size) {
-        ctx->dropped[received->position] = 1;
-    }
 
     return NGX_OK;
 }
@@ -1433,9 +1493,8 @@ ngx_http_keygate_settle(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
     ngx_uint_t                  keyless, dropped;
     ngx_list_t                 *list;
     ngx_list_part_t            *part, *before;
-    ngx_table_elt_t            *h, *from, *end, *next, *known;
+    ngx_table_elt_t            *h, *from, *end, *known;
     ngx_http_keygate_kept_t     kept;
-    ngx_http_keygate_cursor_t   received;
 
     view->settled = 1;
 
@@ -1451,7 +1510,6 @@ ngx_http_keygate_settle(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
 
     known = r->headers_in.authorization;
     list = &r->headers_in.headers;
-    next = ngx_http_keygate_first(&received, &view->ctx->received.part);
     dropped = 0;
     kept.pool = r->pool;
     kept.last = NULL;
@@ -1484,8 +1542,7 @@ ngx_http_keygate_settle(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
             }
 
             if (ngx_http_keygate_keep(&kept, from, h) != NGX_OK
-                || ngx_http_keygate_note(r, view->ctx, &received, &next, h)
-                   != NGX_OK)
+                || ngx_http_keygate_note(r, view->ctx, h) != NGX_OK)
             {
                 return NGX_ERROR;
             }
@@ -1517,16 +1574,12 @@ ngx_http_keygate_settle(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
  * Where a request enters again: after a redirect, in a named location, and a subrequest for the
  * first time. It has the headers as received until the next location has settled what it forwards.
  */
-static ngx_int_t
-ngx_http_keygate_rewrite_handler(ngx_http_request_t *r)
+static __attribute__((noinline)) ngx_int_t
+ngx_http_keygate_enter_again(ngx_http_request_t *r)
 {
     ngx_uint_t                settled;
     ngx_http_keygate_ctx_t   *ctx;
     ngx_http_keygate_view_t  *view;
-
-    if (!r->internal) {
-        return NGX_DECLINED;
-    }
 
     ctx = ngx_http_keygate_get_ctx(r);
 
@@ -1553,6 +1606,13 @@ ngx_http_keygate_rewrite_handler(ngx_http_request_t *r)
     }
 
     return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_keygate_rewrite_handler(ngx_http_request_t *r)
+{
+    return r->internal ? ngx_http_keygate_enter_again(r) : NGX_DECLINED;
 }
 
 
@@ -1700,10 +1760,7 @@ ngx_http_keygate_handed_on(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
     }
 
     for (view = ctx->subrequests; view; view = view->next) {
-        if (view->denied
-            && (const char *) h->value.data
-               == keygate_denial_challenge(&view->denied->decision))
-        {
+        if (view->denied && h->value.data == view->challenge) {
             return view->denied;
         }
     }
@@ -1712,12 +1769,68 @@ ngx_http_keygate_handed_on(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
 }
 
 
+/* Adds the headers of the answer to a denied request, which has the challenge if it was handed on. */
+static ngx_int_t
+ngx_http_keygate_add_headers(ngx_http_request_t *r,
+    ngx_http_keygate_view_t *view, ngx_http_keygate_asked_t *denied)
+{
+    size_t            i;
+    ngx_uint_t        challenge;
+    keygate_header    header;
+    ngx_table_elt_t  *h;
+
+    for (i = 0;
+         keygate_denial_header(&denied->policy->policy, &denied->decision, i,
+                               &header);
+         i++)
+    {
+        if (ngx_http_keygate_is(header.name, "Content-Type")) {
+            if (view->answer) {
+                r->headers_out.content_type.data = (u_char *) header.value.ptr;
+                r->headers_out.content_type.len = header.value.len;
+                r->headers_out.content_type_len = header.value.len;
+                r->headers_out.content_type_lowcase = NULL;
+                r->headers_out.charset.len = 0;
+            }
+
+            continue;
+        }
+
+        challenge = ngx_http_keygate_is(header.name, "WWW-Authenticate");
+
+        if (challenge && view->denied == NULL) {
+            continue;
+        }
+
+        h = ngx_list_push(&r->headers_out.headers);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+        h->hash = 1;
+        h->key.data = (u_char *) header.name.ptr;
+        h->key.len = header.name.len;
+        h->value.data = (u_char *) header.value.ptr;
+        h->value.len = header.value.len;
+
+        if (challenge && r != r->main) {
+            /* where auth_request looks for it */
+            r->headers_out.www_authenticate = h;
+            view->challenge = h->value.data;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_http_keygate_header_filter(ngx_http_request_t *r)
 {
     ngx_buf_t                    *b;
     keygate_str                   text;
-    ngx_table_elt_t              *h;
     ngx_http_keygate_view_t      *view;
     ngx_http_keygate_asked_t     *denied, *handed_on;
     ngx_http_keygate_loc_conf_t  *kcf;
@@ -1747,33 +1860,15 @@ ngx_http_keygate_header_filter(ngx_http_request_t *r)
     handed_on = view->answer || denied
                 ? ngx_http_keygate_handed_on(r, view->ctx) : NULL;
 
-    if (denied) {
-        if (handed_on) {
-            r->headers_out.www_authenticate->hash = 0;
-        }
-
-        h = ngx_list_push(&r->headers_out.headers);
-        if (h == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_memzero(h, sizeof(ngx_table_elt_t));
-
-        text = ngx_http_keygate_cstr(
-                   keygate_denial_challenge(&denied->decision));
-
-        h->hash = 1;
-        ngx_str_set(&h->key, "WWW-Authenticate");
-        h->value.data = (u_char *) text.ptr;
-        h->value.len = text.len;
-
-        if (r != r->main) {
-            /* where auth_request looks for it */
-            r->headers_out.www_authenticate = h;
-        }
-
-    } else {
+    if (denied == NULL) {
         denied = handed_on;
+
+    } else if (handed_on) {
+        r->headers_out.www_authenticate->hash = 0;
+    }
+
+    if (denied && ngx_http_keygate_add_headers(r, view, denied) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     if (denied == NULL || !view->answer) {
@@ -1797,11 +1892,6 @@ ngx_http_keygate_header_filter(ngx_http_request_t *r)
 
     view->body->buf = b;
     view->body->next = NULL;
-
-    ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.content_type_lowcase = NULL;
-    r->headers_out.charset.len = 0;
 
     ngx_http_clear_content_length(r);
     r->headers_out.content_length_n = text.len;
@@ -1886,6 +1976,36 @@ ngx_http_keygate_source_text(ngx_http_request_t *r,
 
     return keygate_policy_source_name(&asked->policy->policy,
                                       asked->decision.source);
+}
+
+
+static keygate_str
+ngx_http_keygate_findings_text(ngx_http_request_t *r,
+    ngx_http_keygate_asked_t *asked)
+{
+    u_char                       *p, *start;
+    uint32_t                      findings;
+    ngx_http_keygate_loc_conf_t  *kcf;
+
+    kcf = ngx_http_get_module_loc_conf(r, ngx_http_keygate_module);
+
+    findings = kcf->explain
+               ? ngx_http_keygate_findings(ngx_http_keygate_get_ctx(r), asked)
+               : 0;
+
+    if (findings == 0) {
+        return ngx_http_keygate_str(NULL, 0);
+    }
+
+    start = ngx_pnalloc(r->pool, NGX_HTTP_KEYGATE_CODES);
+    if (start == NULL) {
+        return ngx_http_keygate_str(NULL, 0);
+    }
+
+    p = ngx_http_keygate_codes(start, start + NGX_HTTP_KEYGATE_CODES,
+                               findings);
+
+    return ngx_http_keygate_str(start + 1, p - start - 1);
 }
 
 
@@ -1990,6 +2110,7 @@ static struct {
     { ngx_string("keygate_key_label"), ngx_http_keygate_label_text },
     { ngx_string("keygate_source"), ngx_http_keygate_source_text },
     { ngx_string("keygate_decision"), ngx_http_keygate_decision_text },
+    { ngx_string("keygate_findings"), ngx_http_keygate_findings_text },
     { ngx_null_string, NULL }
 };
 
@@ -2019,11 +2140,19 @@ ngx_http_keygate_add_variables(ngx_conf_t *cf)
 /* ----- the configuration ----- */
 
 static void
-ngx_http_keygate_wipe_secret(void *data)
+ngx_http_keygate_wipe_secrets(void *data)
 {
-    ngx_http_keygate_secret_t  *secret = data;
+    ngx_http_keygate_main_conf_t  *kmcf = data;
 
-    ngx_explicit_memzero(secret->data, secret->len);
+    ngx_http_keygate_secret_t  *secret;
+
+    while (kmcf->secrets) {
+        secret = kmcf->secrets;
+        kmcf->secrets = secret->next;
+
+        ngx_explicit_memzero(secret->data, secret->len);
+        ngx_free(secret);
+    }
 }
 
 
@@ -2039,12 +2168,17 @@ ngx_http_keygate_wipe_policy(void *data)
 static void *
 ngx_http_keygate_create_main_conf(ngx_conf_t *cf)
 {
+    ngx_pool_cleanup_t            *cln;
     ngx_http_keygate_main_conf_t  *kmcf;
 
-    kmcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_keygate_main_conf_t));
-    if (kmcf == NULL) {
+    cln = ngx_pool_cleanup_add(cf->pool, sizeof(ngx_http_keygate_main_conf_t));
+    if (cln == NULL) {
         return NULL;
     }
+
+    kmcf = cln->data;
+    ngx_memzero(kmcf, sizeof(ngx_http_keygate_main_conf_t));
+    cln->handler = ngx_http_keygate_wipe_secrets;
 
     if (ngx_array_init(&kmcf->policies, cf->pool, 4,
                        sizeof(ngx_http_keygate_policy_t *))
@@ -2080,13 +2214,34 @@ ngx_http_keygate_create_loc_conf(ngx_conf_t *cf)
 }
 
 
-static keygate_status
-ngx_http_keygate_make(keygate_policy *policy, ngx_http_keygate_settings_t *s)
+/* The library's sentence, less the field and the entry: the directive says which it is. */
+static char *
+ngx_http_keygate_sentence(keygate_config_error *error, char *buf, size_t size)
 {
-    keygate_key     *keys;
-    keygate_config   config;
+    error->field = KEYGATE_FIELD_CONFIG;
 
-    keygate_config_init(&config, sizeof(config));
+    (void) keygate_config_error_text(error, KEYGATE_LANGUAGE_EN, buf, size);
+
+    return buf;
+}
+
+
+/* Makes a policy, or says what is wrong and which directive is to blame. */
+static ngx_int_t
+ngx_http_keygate_make(ngx_conf_t *cf, ngx_http_keygate_policy_t *p)
+{
+    char                         text[NGX_HTTP_KEYGATE_TEXT];
+    ngx_uint_t                   i;
+    keygate_key                 *keys;
+    keygate_config               config;
+    keygate_config_error         error;
+    ngx_http_keygate_list_t     *list;
+    ngx_http_keygate_place_t    *place;
+    ngx_http_keygate_settings_t *s;
+
+    s = &p->settings;
+
+    keygate_config_init(&config, sizeof(keygate_config));
 
     if (s->mode != NGX_CONF_UNSET) {
         config.auth_mode = (keygate_mode) s->mode;
@@ -2097,77 +2252,78 @@ ngx_http_keygate_make(keygate_policy *policy, ngx_http_keygate_settings_t *s)
     }
 
     if (s->keys) {
-        keys = s->keys->elts;
+        keys = s->keys->entries.elts;
 
-        if (s->keys->nelts == 1 && keys[0].label.len == 0) {
+        if (s->keys->entries.nelts == 1 && keys[0].label.len == 0) {
             config.api_key = keys[0].secret;
 
         } else {
             config.keys = keys;
-            config.key_count = s->keys->nelts;
+            config.key_count = s->keys->entries.nelts;
         }
     }
 
     if (s->sources) {
-        config.sources = s->sources->elts;
-        config.source_count = s->sources->nelts;
+        config.sources = s->sources->entries.elts;
+        config.source_count = s->sources->entries.nelts;
     }
 
     if (s->exempt) {
-        config.exempt = s->exempt->elts;
-        config.exempt_count = s->exempt->nelts;
+        config.exempt = s->exempt->entries.elts;
+        config.exempt_count = s->exempt->entries.nelts;
     }
 
-    return keygate_policy_init(policy, sizeof(keygate_policy), &config);
-}
+    error.size = sizeof(keygate_config_error);
 
-
-/* Has the library judge what a level holds so far, so that an error shows at its own line. */
-static keygate_status
-ngx_http_keygate_try(ngx_http_keygate_settings_t *settings)
-{
-    keygate_status  status;
-    keygate_policy  policy;
-
-    status = ngx_http_keygate_make(&policy, settings);
-
-    keygate_policy_wipe(&policy);
-
-    return status;
-}
-
-
-static char *
-ngx_http_keygate_check(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_http_keygate_loc_conf_t *kcf)
-{
-    keygate_status                 status;
-    ngx_http_keygate_main_conf_t  *kmcf;
-
-    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_keygate_module);
-    kmcf->used = 1;
-
-    status = ngx_http_keygate_try(&kcf->settings);
-
-    if (status != KEYGATE_OK) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%V: %s", &cmd->name,
-                           keygate_status_text(status));
-        return NGX_CONF_ERROR;
+    if (keygate_policy_init(&p->policy, sizeof(keygate_policy), &config,
+                            &error)
+        == KEYGATE_OK)
+    {
+        return NGX_OK;
     }
 
-    return NGX_CONF_OK;
+    switch (error.field) {
+
+    case KEYGATE_FIELD_SOURCES:
+    case KEYGATE_FIELD_SOURCE_NAME:
+        list = s->sources;
+        break;
+
+    case KEYGATE_FIELD_EXEMPT:
+        list = s->exempt;
+        break;
+
+    default:
+        list = s->keys;
+    }
+
+    ngx_http_keygate_sentence(&error, text, sizeof(text));
+
+    if (list == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "keygate: %s", text);
+        return NGX_ERROR;
+    }
+
+    /* without an entry it is about their number: the last is one too many */
+
+    i = ngx_min(error.index, list->places.nelts - 1);
+    place = (ngx_http_keygate_place_t *) list->places.elts + i;
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "%V: %s in %V:%ui",
+                  &place->directive, text, &place->file, place->line);
+
+    return NGX_ERROR;
 }
 
 
+/* The policy of these settings. NULL: an error, which has been said. */
 static ngx_http_keygate_policy_t *
-ngx_http_keygate_policy(ngx_conf_t *cf, ngx_http_keygate_loc_conf_t *kcf)
+ngx_http_keygate_policy(ngx_conf_t *cf, ngx_http_keygate_settings_t *settings)
 {
     ngx_uint_t                      i;
-    keygate_status                  status;
-    keygate_request                 request;
-    keygate_decision                decision;
     ngx_pool_cleanup_t             *cln;
-    ngx_http_keygate_policy_t      *p, *strict, **policies;
+    ngx_http_keygate_policy_t      *p, **policies;
+    ngx_http_keygate_settings_t     strict;
     ngx_http_keygate_main_conf_t   *kmcf;
 
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_keygate_module);
@@ -2176,9 +2332,7 @@ ngx_http_keygate_policy(ngx_conf_t *cf, ngx_http_keygate_loc_conf_t *kcf)
     for (i = 0; i < kmcf->policies.nelts; i++) {
         p = policies[i];
 
-        if (ngx_memcmp(&p->settings, &kcf->settings, sizeof(p->settings))
-            == 0)
-        {
+        if (ngx_memcmp(&p->settings, settings, sizeof(p->settings)) == 0) {
             return p;
         }
     }
@@ -2197,58 +2351,27 @@ ngx_http_keygate_policy(ngx_conf_t *cf, ngx_http_keygate_loc_conf_t *kcf)
     ngx_memzero(p, sizeof(ngx_http_keygate_policy_t));
     cln->handler = ngx_http_keygate_wipe_policy;
 
-    p->settings = kcf->settings;
+    p->settings = *settings;
     *policies = p;
 
-    status = ngx_http_keygate_make(&p->policy, &kcf->settings);
-
-    if (status != KEYGATE_OK) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "keygate: %s in %V:%ui",
-                      keygate_status_text(status), &kcf->file, kcf->line);
+    if (ngx_http_keygate_make(cf, p) != NGX_OK) {
         return NULL;
     }
 
     p->lengths = keygate_policy_name_lengths(&p->policy);
+    p->strict = p;
 
-    /* A policy without a key works, but hardly as meant. */
-
-    ngx_memzero(&request, sizeof(keygate_request));
-    request.size = sizeof(keygate_request);
-    decision.size = sizeof(keygate_decision);
-    (void) keygate_decide(&p->policy, &request, &decision);
-
-    if (decision.reason == KEYGATE_REASON_NO_KEY_CONFIGURED) {
-        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                      "keygate is on without a key: whatever needs one "
-                      "will be denied in %V:%ui", &kcf->file, kcf->line);
-    }
-
-    p->strict = &p->policy;
-
-    if (decision.reason == KEYGATE_REASON_AUTH_OFF) {
+    if (keygate_policy_effective_mode(&p->policy) == KEYGATE_MODE_OFF) {
 
         /* it takes nothing for a key, so another one is asked about users */
 
-        cln = ngx_pool_cleanup_add(cf->pool,
-                                   sizeof(ngx_http_keygate_policy_t));
-        if (cln == NULL) {
+        strict = *settings;
+        strict.mode = KEYGATE_MODE_STRICT;
+
+        p->strict = ngx_http_keygate_policy(cf, &strict);
+        if (p->strict == NULL) {
             return NULL;
         }
-
-        strict = cln->data;
-        ngx_memzero(strict, sizeof(ngx_http_keygate_policy_t));
-        cln->handler = ngx_http_keygate_wipe_policy;
-
-        strict->settings = kcf->settings;
-        strict->settings.mode = KEYGATE_MODE_STRICT;
-
-        if (ngx_http_keygate_make(&strict->policy, &strict->settings)
-            != KEYGATE_OK)
-        {
-            return NULL;
-        }
-
-        p->strict = &strict->policy;
     }
 
     return p;
@@ -2261,15 +2384,26 @@ ngx_http_keygate_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_keygate_loc_conf_t  *prev = parent;
     ngx_http_keygate_loc_conf_t  *conf = child;
 
+    ngx_http_keygate_policy_t     *p;
+    ngx_http_keygate_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_keygate_module);
+
+    /* also what each server replaces, and what stands where the gate is off, must be right */
+
+    if (ngx_http_keygate_policy(cf, &prev->settings) == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
     if (conf->enable == NGX_CONF_UNSET) {
-        conf->file = prev->file;
-        conf->line = prev->line;
+        conf->place = prev->place;
     }
 
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
     ngx_conf_merge_value(conf->strip, prev->strip, 1);
     ngx_conf_merge_value(conf->explain, prev->explain, 0);
-    ngx_conf_merge_value(conf->settings.lan, prev->settings.lan, 0);
+    ngx_conf_merge_value(conf->settings.lan, prev->settings.lan,
+                         NGX_CONF_UNSET);
     ngx_conf_merge_value(conf->settings.mode, prev->settings.mode,
                          NGX_CONF_UNSET);
 
@@ -2287,21 +2421,50 @@ ngx_http_keygate_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->settings.exempt = prev->settings.exempt;
     }
 
+    p = ngx_http_keygate_policy(cf, &conf->settings);
+
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
     if (!conf->enable) {
         return NGX_CONF_OK;
     }
 
     if (conf->settings.mode == NGX_CONF_UNSET) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "keygate is on without keygate_auth_mode: %s in %V:%ui",
-                      keygate_status_text(KEYGATE_ERR_MODE),
-                      &conf->file, conf->line);
+                      "keygate is on without keygate_auth_mode: it %s in %V:%ui",
+                      keygate_status_text(KEYGATE_ERR_MODE,
+                                          KEYGATE_LANGUAGE_EN),
+                      &conf->place.file, conf->place.line);
         return NGX_CONF_ERROR;
     }
 
-    conf->policy = ngx_http_keygate_policy(cf, conf);
+    if (!p->used && p->strict == p
+        && keygate_policy_key_count(&p->policy) == 0)
+    {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "keygate is on without a key: whatever needs one "
+                      "will be denied in %V:%ui",
+                      &conf->place.file, conf->place.line);
+    }
 
-    return conf->policy ? NGX_CONF_OK : NGX_CONF_ERROR;
+    p->used = 1;
+    p->strict->used = 1;
+    kmcf->on = 1;
+    conf->policy = p;
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_keygate_set_place(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_keygate_place_t *place)
+{
+    place->directive = cmd->name;
+    place->file = cf->conf_file->file.name;
+    place->line = cf->conf_file->line;
 }
 
 
@@ -2310,8 +2473,7 @@ ngx_http_keygate_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_keygate_loc_conf_t  *kcf = conf;
 
-    kcf->file = cf->conf_file->file.name;
-    kcf->line = cf->conf_file->line;
+    ngx_http_keygate_set_place(cf, cmd, &kcf->place);
 
     return ngx_conf_set_flag_slot(cf, cmd, conf);
 }
@@ -2322,9 +2484,10 @@ ngx_http_keygate_auth_mode(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_keygate_loc_conf_t  *kcf = conf;
 
-    ngx_str_t       *value;
-    keygate_mode     mode;
-    keygate_status   status;
+    ngx_str_t                     *value;
+    keygate_mode                   mode;
+    keygate_status                 status;
+    ngx_http_keygate_main_conf_t  *kmcf;
 
     if (kcf->settings.mode != NGX_CONF_UNSET) {
         return "is duplicate";
@@ -2337,26 +2500,28 @@ ngx_http_keygate_auth_mode(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                                 &mode);
     if (status != KEYGATE_OK) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%V: %s", &cmd->name,
-                           keygate_status_text(status));
+                           keygate_status_text(status, KEYGATE_LANGUAGE_EN));
         return NGX_CONF_ERROR;
     }
 
+    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_keygate_module);
+    kmcf->configured = 1;
     kcf->settings.mode = mode;
 
-    return ngx_http_keygate_check(cf, cmd, kcf);
+    return NGX_CONF_OK;
 }
 
 
 /* "label=..." as the second argument. Whatever else stands there may be a key: it is not shown. */
 static char *
-ngx_http_keygate_label(ngx_conf_t *cf, ngx_str_t *label)
+ngx_http_keygate_label(ngx_conf_t *cf, keygate_str *label)
 {
     ngx_str_t  *value;
 
     value = cf->args->elts;
 
     if (cf->args->nelts < 3) {
-        ngx_str_null(label);
+        *label = ngx_http_keygate_str(NULL, 0);
         return NGX_CONF_OK;
     }
 
@@ -2365,62 +2530,66 @@ ngx_http_keygate_label(ngx_conf_t *cf, ngx_str_t *label)
         return "takes nothing but label=NAME after its first argument";
     }
 
-    label->data = value[2].data + 6;
-    label->len = value[2].len - 6;
+    *label = ngx_http_keygate_str(value[2].data + 6, value[2].len - 6);
 
     return NGX_CONF_OK;
 }
 
 
-/* The next place in a list of this level, which is begun if need be. */
+/* The next entry in a list of this level, which is begun if need be. */
 static void *
-ngx_http_keygate_push(ngx_conf_t *cf, ngx_array_t **list, size_t size)
+ngx_http_keygate_push(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_keygate_list_t **list, size_t size)
 {
+    ngx_http_keygate_place_t      *place;
+    ngx_http_keygate_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_keygate_module);
+    kmcf->configured = 1;
+
     if (*list == NULL) {
-        *list = ngx_array_create(cf->pool, 2, size);
-        if (*list == NULL) {
+        *list = ngx_palloc(cf->pool, sizeof(ngx_http_keygate_list_t));
+
+        if (*list == NULL
+            || ngx_array_init(&(*list)->entries, cf->pool, 2, size) != NGX_OK
+            || ngx_array_init(&(*list)->places, cf->pool, 2,
+                              sizeof(ngx_http_keygate_place_t))
+               != NGX_OK)
+        {
             return NULL;
         }
     }
 
-    return ngx_array_push(*list);
+    place = ngx_array_push(&(*list)->places);
+    if (place == NULL) {
+        return NULL;
+    }
+
+    ngx_http_keygate_set_place(cf, cmd, place);
+
+    return ngx_array_push(&(*list)->entries);
 }
 
 
-static ngx_int_t
-ngx_http_keygate_add_key(ngx_conf_t *cf, ngx_http_keygate_loc_conf_t *kcf,
-    u_char *data, size_t len, ngx_str_t *label)
+/* Room for what is wiped, and freed, as soon as the policies are made. */
+static ngx_http_keygate_secret_t *
+ngx_http_keygate_add_secret(ngx_conf_t *cf, size_t len)
 {
-    keygate_key                   *key;
-    ngx_pool_cleanup_t            *cln;
     ngx_http_keygate_secret_t     *secret;
     ngx_http_keygate_main_conf_t  *kmcf;
 
-    cln = ngx_pool_cleanup_add(cf->pool,
-                               sizeof(ngx_http_keygate_secret_t) + len);
-    if (cln == NULL) {
-        return NGX_ERROR;
+    secret = ngx_alloc(sizeof(ngx_http_keygate_secret_t) + len, cf->log);
+    if (secret == NULL) {
+        return NULL;
     }
 
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_keygate_module);
 
-    secret = cln->data;
     secret->next = kmcf->secrets;
     secret->len = len;
-    ngx_memcpy(secret->data, data, len);
-
-    cln->handler = ngx_http_keygate_wipe_secret;
     kmcf->secrets = secret;
 
-    key = ngx_http_keygate_push(cf, &kcf->settings.keys, sizeof(keygate_key));
-    if (key == NULL) {
-        return NGX_ERROR;
-    }
-
-    key->secret = ngx_http_keygate_str(secret->data, len);
-    key->label = ngx_http_keygate_str(label->data, label->len);
-
-    return NGX_OK;
+    return secret;
 }
 
 
@@ -2429,68 +2598,75 @@ ngx_http_keygate_api_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_keygate_loc_conf_t  *kcf = conf;
 
-    char       *rv;
-    ngx_int_t   rc;
-    ngx_str_t  *value, label;
+    char                       *rv;
+    ngx_str_t                  *value;
+    keygate_str                 label;
+    keygate_key                *key;
+    ngx_http_keygate_secret_t  *secret;
 
     value = cf->args->elts;
 
-    rv = ngx_http_keygate_label(cf, &label);
+    secret = ngx_http_keygate_add_secret(cf, value[1].len);
 
-    rc = ngx_http_keygate_add_key(cf, kcf, value[1].data, value[1].len,
-                                  &label);
+    if (secret) {
+        ngx_memcpy(secret->data, value[1].data, value[1].len);
+    }
 
     ngx_explicit_memzero(value[1].data, value[1].len);
+
+    rv = ngx_http_keygate_label(cf, &label);
 
     if (rv != NGX_CONF_OK) {
         return rv;
     }
 
-    if (rc != NGX_OK) {
+    key = ngx_http_keygate_push(cf, cmd, &kcf->settings.keys,
+                                sizeof(keygate_key));
+
+    if (secret == NULL || key == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_keygate_check(cf, cmd, kcf);
+    key->secret = ngx_http_keygate_str(secret->data, secret->len);
+    key->label = label;
+
+    return NGX_CONF_OK;
 }
 
 
-/* One key a line, exactly as it stands there. Lines that are empty or begin with '#' hold none. */
+/* Takes the keys of a file. The label of the directive is for lines that have none. */
 static char *
 ngx_http_keygate_read_keys(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_http_keygate_loc_conf_t *kcf, ngx_str_t *path, ngx_str_t *label,
-    u_char *p, size_t size)
+    ngx_http_keygate_loc_conf_t *kcf, ngx_str_t *path, keygate_str text,
+    keygate_str label)
 {
-    u_char          *last, *end;
-    ngx_uint_t       line, found;
-    keygate_status   status;
+    char                   why[NGX_HTTP_KEYGATE_TEXT];
+    ngx_uint_t             found;
+    keygate_key            next, *key;
+    keygate_key_file       file;
+    keygate_config_error   error;
 
-    last = p + size;
-    found = 0;
+    keygate_key_file_begin(&file, sizeof(keygate_key_file), text);
 
-    for (line = 1; p < last; line++, p = end + 1) {
-        end = ngx_strlchr(p, last, '\n');
-        if (end == NULL) {
-            end = last;
-        }
+    for (found = 0; keygate_key_file_next(&file, &next); found++) {
 
-        if (p == end || *p == '#') {
-            continue;
-        }
-
-        found++;
-
-        if (ngx_http_keygate_add_key(cf, kcf, p, end - p, label) != NGX_OK) {
+        key = ngx_http_keygate_push(cf, cmd, &kcf->settings.keys,
+                                    sizeof(keygate_key));
+        if (key == NULL) {
             return NGX_CONF_ERROR;
         }
 
-        status = ngx_http_keygate_try(&kcf->settings);
+        key->secret = next.secret;
+        key->label = next.label.len ? next.label : label;
+    }
 
-        if (status != KEYGATE_OK) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "%V: %s, line %ui of \"%V\"", &cmd->name,
-                               keygate_status_text(status), line, path);
-            return NGX_CONF_ERROR;
-        }
+    error.size = sizeof(keygate_config_error);
+
+    if (keygate_key_file_end(&file, &error) != KEYGATE_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%V: \"%V\": %s",
+                           &cmd->name, path,
+                           ngx_http_keygate_sentence(&error, why, sizeof(why)));
+        return NGX_CONF_ERROR;
     }
 
     if (found == 0) {
@@ -2498,7 +2674,7 @@ ngx_http_keygate_read_keys(ngx_conf_t *cf, ngx_command_t *cmd,
                            &cmd->name, path);
     }
 
-    return ngx_http_keygate_check(cf, cmd, kcf);
+    return NGX_CONF_OK;
 }
 
 
@@ -2507,14 +2683,14 @@ ngx_http_keygate_api_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_keygate_loc_conf_t  *kcf = conf;
 
-    char             *rv;
-    off_t             size;
-    u_char           *buf;
-    ssize_t           n;
-    ngx_fd_t          fd;
-    ngx_str_t         path, label, *value;
-    ngx_file_t        file;
-    ngx_file_info_t   fi;
+    char                       *rv;
+    off_t                       size;
+    ssize_t                     n;
+    ngx_str_t                   path, *value;
+    ngx_file_t                  file;
+    keygate_str                 label;
+    ngx_file_info_t             fi;
+    ngx_http_keygate_secret_t  *secret;
 
     rv = ngx_http_keygate_label(cf, &label);
     if (rv != NGX_CONF_OK) {
@@ -2528,9 +2704,13 @@ ngx_http_keygate_api_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    fd = ngx_open_file(path.data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
-                       NGX_FILE_OPEN, 0);
-    if (fd == NGX_INVALID_FILE) {
+    ngx_memzero(&file, sizeof(ngx_file_t));
+    file.name = path;
+    file.log = cf->log;
+
+    file.fd = ngx_open_file(path.data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
+                            NGX_FILE_OPEN, 0);
+    if (file.fd == NGX_INVALID_FILE) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
                            "%V: " ngx_open_file_n " \"%V\" failed",
                            &cmd->name, &path);
@@ -2539,7 +2719,7 @@ ngx_http_keygate_api_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     rv = NGX_CONF_ERROR;
 
-    if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
+    if (ngx_fd_info(file.fd, &fi) == NGX_FILE_ERROR) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
                            "%V: " ngx_fd_info_n " \"%V\" failed",
                            &cmd->name, &path);
@@ -2562,33 +2742,27 @@ ngx_http_keygate_api_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                            &cmd->name, &path);
     }
 
-    buf = ngx_alloc((size_t) size + 1, cf->log);
-    if (buf == NULL) {
+    secret = ngx_http_keygate_add_secret(cf, (size_t) size);
+    if (secret == NULL) {
         goto close;
     }
 
-    ngx_memzero(&file, sizeof(ngx_file_t));
-    file.fd = fd;
-    file.name = path;
-    file.log = cf->log;
-
-    n = ngx_read_file(&file, buf, (size_t) size, 0);
+    n = ngx_read_file(&file, secret->data, secret->len, 0);
 
     if (n == (ssize_t) size) {
-        rv = ngx_http_keygate_read_keys(cf, cmd, kcf, &path, &label, buf,
-                                        (size_t) n);
+        rv = ngx_http_keygate_read_keys(cf, cmd, kcf, &path,
+                                        ngx_http_keygate_str(secret->data,
+                                                             secret->len),
+                                        label);
     } else if (n != NGX_ERROR) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "%V: \"%V\" changed while it was read",
                            &cmd->name, &path);
     }
 
-    ngx_explicit_memzero(buf, (size_t) size);
-    ngx_free(buf);
-
 close:
 
-    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
+    if (ngx_close_file(file.fd) == NGX_FILE_ERROR) {
         ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno,
                            ngx_close_file_n " \"%V\" failed", &path);
     }
@@ -2607,7 +2781,7 @@ ngx_http_keygate_source(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    source = ngx_http_keygate_push(cf, &kcf->settings.sources,
+    source = ngx_http_keygate_push(cf, cmd, &kcf->settings.sources,
                                    sizeof(keygate_source));
     if (source == NULL) {
         return NGX_CONF_ERROR;
@@ -2624,7 +2798,7 @@ ngx_http_keygate_source(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         source->flags = KEYGATE_SOURCE_BEARER;
     }
 
-    return ngx_http_keygate_check(cf, cmd, kcf);
+    return NGX_CONF_OK;
 }
 
 
@@ -2638,7 +2812,7 @@ ngx_http_keygate_exempt(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    path = ngx_http_keygate_push(cf, &kcf->settings.exempt,
+    path = ngx_http_keygate_push(cf, cmd, &kcf->settings.exempt,
                                  sizeof(keygate_str));
     if (path == NULL) {
         return NGX_CONF_ERROR;
@@ -2646,7 +2820,7 @@ ngx_http_keygate_exempt(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     *path = ngx_http_keygate_str(value[1].data, value[1].len);
 
-    return ngx_http_keygate_check(cf, cmd, kcf);
+    return NGX_CONF_OK;
 }
 
 
@@ -2670,9 +2844,9 @@ ngx_http_keygate_add_handler(ngx_http_core_main_conf_t *cmcf,
 static ngx_int_t
 ngx_http_keygate_init(ngx_conf_t *cf)
 {
-    ngx_uint_t                     n;
+    ngx_uint_t                     i, n;
     ngx_http_handler_pt           *h;
-    ngx_http_keygate_secret_t     *secret;
+    ngx_http_keygate_policy_t    **policies;
     ngx_http_core_main_conf_t     *cmcf;
     ngx_http_keygate_main_conf_t  *kmcf;
 
@@ -2682,11 +2856,17 @@ ngx_http_keygate_init(ngx_conf_t *cf)
 
     /* the policies are made; they alone need the keys from now on */
 
-    for (secret = kmcf->secrets; secret; secret = secret->next) {
-        ngx_http_keygate_wipe_secret(secret);
+    ngx_http_keygate_wipe_secrets(kmcf);
+
+    policies = kmcf->policies.elts;
+
+    for (i = 0; i < kmcf->policies.nelts; i++) {
+        if (!policies[i]->used) {
+            ngx_http_keygate_wipe_policy(policies[i]);
+        }
     }
 
-    if (kmcf->used && kmcf->policies.nelts == 0) {
+    if (kmcf->configured && !kmcf->on) {
         ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                       "keygate is configured, but \"keygate on\" stands "
                       "nowhere: no request is asked for a key");

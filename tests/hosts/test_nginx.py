@@ -655,6 +655,30 @@ def test_explanations_are_logged_where_asked_for(gate):
     assert "keygate: allow: " in lines[2] and "(key_matched), findings: shadowed_present, " in lines[2]
 
 
+def test_findings_in_a_log(gate):
+    """The codes of a request, where explanations are asked for; whoever was asked first."""
+    nginx, port = gate(
+        f"""{GATE} location / {{ PASS }} location /why {{ keygate_explain on; PASS }}
+        location /later {{ error_page 401 /why; PASS }} location /off {{ keygate off; keygate_explain on; PASS }}""",
+        "log_format gate escape=none '[$keygate_findings]'; access_log gate.log gate;",
+    )
+    joined = ("Authorization", f"Bearer{KEY}")
+    requests = [
+        ("/why", [joined, ("x-api-key", KEY)], "shadowed_match bearer_no_space"),
+        ("/why?api_key=k", [joined], "bearer_no_space key_in_query"),
+        ("/why", [RIGHT, ("x-api-key", OTHER)], "shadowed_present"),
+        ("/why", [RIGHT], ""),
+        ("/later", [joined], "bearer_no_space"),
+        ("/", [joined], ""),
+        ("/off", [joined], ""),
+    ]
+    for target, headers, _ in requests:
+        ask(port, target=target, headers=headers)
+    nginx.stop()
+    lines = (nginx.folder / "gate.log").read_text().splitlines()
+    assert lines == [f"[{findings}]" for *_, findings in requests]
+
+
 def test_no_key_in_the_error_log(gate):
     """In any place of a request, in any state of it, at the level of debugging as of info."""
     nginx, port = gate(f"{GATE} keygate_explain on; location / {{ PASS }}")
@@ -726,32 +750,38 @@ def test_levels(gate):
 
 
 LONG = "k" * 257
+MODES = 'must be "off", "strict", "all_except_health" or "auto"'
 BAD = [
-    ("keygate_auth_mode on;", "keygate_auth_mode: auth_mode must be off, strict, all_except_health or auto"),
-    ("keygate_auth_mode STRICT;", "keygate_auth_mode: auth_mode must be off, strict, all_except_health or auto"),
-    (f"keygate_api_key {LONG};", "keygate_api_key: a key is longer than 256 bytes"),
-    ('keygate_api_key "k ";', "keygate_api_key: a key "),
-    ('keygate_api_key "k\\n";', "keygate_api_key: a key "),
-    ("keygate_api_key k; keygate_api_key '';", "keygate_api_key: a key is empty"),
-    ("keygate_api_key '' label=a;", "keygate_api_key: a key is empty"),
-    ("keygate_api_key k label=" + "l" * 33 + ";", "keygate_api_key: a key's label is longer than 32 bytes"),
+    ("keygate_auth_mode on;", f"keygate_auth_mode: {MODES}"),
+    ("keygate_auth_mode STRICT;", f"keygate_auth_mode: {MODES}"),
+    (f"keygate_api_key {LONG};", "keygate_api_key: the key is longer than 256 bytes"),
+    ('keygate_api_key "k ";', "keygate_api_key: the key starts or ends with a space or a tab"),
+    ('keygate_api_key "k\\n";', "keygate_api_key: the key contains a line feed"),
+    ("keygate_api_key k\u00a0;", "keygate_api_key: the key contains a no-break space"),
+    ("keygate_api_key k; keygate_api_key '';", "keygate_api_key: the key is empty"),
+    ("keygate_api_key '' label=a;", "keygate_api_key: the key is empty"),
+    ("keygate_api_key $KEYGATE_API_KEY;", "keygate_api_key: the key is a variable that was not expanded"),
+    ("keygate_api_key '${KEYGATE_API_KEY}';", "keygate_api_key: the key is a variable that was not expanded"),
+    ("keygate_api_key k label=" + "l" * 33 + ";", "keygate_api_key: the label is longer than 32 bytes"),
+    ('keygate_api_key k "label=a b";', "keygate_api_key: the label contains a byte outside 0x21 to 0x7E"),
     ("".join(f"keygate_api_key k{n};" for n in range(9)), "keygate_api_key: there are more than 8 keys"),
     (f"keygate_api_key k {KEY};", '"keygate_api_key" directive takes nothing but label=NAME'),
-    ("keygate_source 'x key';", "keygate_source: a source's name is not an HTTP header name"),
-    ("keygate_source '';", "keygate_source: a source's name is not an HTTP header name"),
-    ("keygate_source a; keygate_source A;", "keygate_source: a source's name stands twice"),
-    ("keygate_source " + "n" * 33 + ";", "keygate_source: a source's name is longer than 32 bytes"),
+    ("keygate_source 'x key';", "keygate_source: this is not a valid HTTP header name"),
+    ("keygate_source '';", "keygate_source: this is not a valid HTTP header name"),
+    ("keygate_source a; keygate_source A;", "keygate_source: this header name is listed twice"),
+    ("keygate_source " + "n" * 33 + ";", "keygate_source: the header name is longer than 32 bytes"),
     ("".join(f"keygate_source k{n};" for n in range(9)), "keygate_source: there are more than 8 sources"),
     ("keygate_source a Bearer;", '"keygate_source" directive takes nothing but "bearer"'),
-    ("keygate_exempt healthz;", "keygate_exempt: an exempt path does not start with /"),
-    ("keygate_exempt /a?b;", "keygate_exempt: an exempt path holds ? or #"),
-    ("keygate_exempt /" + "p" * 64 + ";", "keygate_exempt: an exempt path is longer than 64 bytes"),
+    ("keygate_exempt healthz;", "keygate_exempt: the exempt path does not start with /"),
+    ("keygate_exempt /a?b;", "keygate_exempt: the exempt path contains ? or #"),
+    ("keygate_exempt '/a b';", "keygate_exempt: the exempt path contains a byte outside 0x21 to 0x7E"),
+    ("keygate_exempt /" + "p" * 64 + ";", "keygate_exempt: the exempt path is longer than 64 bytes"),
     ("".join(f"keygate_exempt /{n};" for n in range(9)), "keygate_exempt: there are more than 8 exempt paths"),
     ("keygate_auth_mode strict; keygate_auth_mode off;", '"keygate_auth_mode" directive is duplicate'),
     ("keygate maybe;", 'invalid value "maybe" in "keygate" directive'),
     ("keygate_api_key_file none;", "keygate_api_key_file: open() "),
     ("keygate_api_key_file .;", "keygate_api_key_file: "),
-    ("keygate on;", "keygate is on without keygate_auth_mode: auth_mode must be off, strict"),
+    ("keygate on;", f"keygate is on without keygate_auth_mode: it {MODES}"),
 ]
 
 
@@ -771,48 +801,119 @@ def test_bad_configuration(tmp_path, level, text, message):
     assert KEY not in got.stderr and LONG not in got.stderr
 
 
-def run_key_file(tmp_path, content, mode=0o600, label=""):
+# What is wrong with a list shows where a policy is made of it, and what is to blame stands elsewhere.
+ENTRIES = {
+    "key": ("keygate_api_key k{n};", 'keygate_api_key "k ";', "keygate_api_key: the key starts or ends with a space"),
+    "label": ("keygate_api_key k{n} label=l{n};", "keygate_api_key k label=" + "l" * 33 + ";", "keygate_api_key: the label "),
+    "source": ("keygate_source x-{n};", "keygate_source X-2;", "keygate_source: this header name is listed twice"),
+    "path": ("keygate_exempt /{n};", "keygate_exempt up;", "keygate_exempt: the exempt path does not start with /"),
+}
+USES = {
+    "inherited": "server {{ keygate on; location / {{ }} location /a {{ keygate_auth_mode off; }} }}",
+    "off": "server {{ location / {{ }} }}",
+    "replaced": "server {{ keygate on; {good} location / {{ }} }}",
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_the_line_of_the_entry_to_blame(tmp_path, entry, use):
+    """The third entry of a list that stands in http, in a file of its own."""
+    good, bad, message = ENTRIES[entry]
+    lines = ["keygate_auth_mode strict;", *(good.format(n=n) for n in (1, 2)), bad, good.format(n=4)]
+    (tmp_path / "list.conf").write_text("\n".join(lines) + "\n")
+    nginx = hosts.Nginx(tmp_path, "")
+    nginx.write(f"include {tmp_path}/list.conf;\n{USES[use].format(good=good.format(n=9))}\n")
+    got = nginx.test()
+    assert got.returncode != 0
+    [emerg] = [text for text in got.stderr.splitlines() if "[emerg]" in text]
+    assert message in emerg
+    assert emerg.endswith(f" in {tmp_path}/list.conf:4")
+
+
+def run_key_file(tmp_path, content, mode=0o600, label="", more=""):
     path = tmp_path / "keys"
     path.write_bytes(content)
     os.chmod(path, mode)
     port = hosts.free_port()
-    gate = f"keygate on; keygate_auth_mode strict; keygate_api_key_file {path} {label};"
-    nginx = hosts.Nginx(tmp_path, server(port, f"{gate} location / {{ empty_gif; }}"))
+    gate = f"keygate on; keygate_auth_mode strict; keygate_api_key_file {path} {label}; {more}"
+    answer = "add_header X-Label $keygate_key_label; empty_gif;"
+    nginx = hosts.Nginx(tmp_path, server(port, f"{gate} location / {{ {answer} }}"))
     return nginx, port
 
 
-def test_key_file(tmp_path):
-    content = f"# two keys\n{KEY}\n\n#{OTHER}\n{OTHER}".encode()
+# Byte order mark, line ends, and a last line with and without one.
+FORMS = {
+    "plain": (b"", b"\n", b""),
+    "last line ended": (b"", b"\n", b"\n"),
+    "CR LF": (b"", b"\r\n", b"\r\n"),
+    "CR LF, last line not ended": (b"", b"\r\n", b""),
+    "byte order mark": (b"\xef\xbb\xbf", b"\n", b"\n"),
+    "byte order mark and CR LF": (b"\xef\xbb\xbf", b"\r\n", b"\r\n"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("first", ["# two keys", ""])
+def test_key_file(tmp_path, form, first):
+    """The label of a line is that key's, and the directive's is for the others."""
+    mark, line_end, end = FORMS[form]
+    lines = [first, f"{KEY} label=alice", "", f"#{OTHER}", OTHER]
+    content = mark + line_end.join(line.encode() for line in lines if line or first) + end
     nginx, port = run_key_file(tmp_path, content, label="label=file")
     assert "warn" not in nginx.test().stderr
     with nginx.start(port):
-        for key in (KEY, OTHER):
-            assert ask(port, headers=[("x-api-key", key)]).status == 200
-        check_invalid(ask(port, headers=[("x-api-key", f"#{OTHER}")]))
-        check_invalid(ask(port, headers=[("x-api-key", "# two keys")]))
+        for key, label in ((KEY, "alice"), (OTHER, "file")):
+            response = ask(port, headers=[("x-api-key", key)])
+            assert (response.status, response.get("x-label")) == (200, label)
+        for key in (f"#{OTHER}", "# two keys", f"{KEY} label=alice", f"\xef\xbb\xbf{KEY}"):
+            check_invalid(ask(port, headers=[("x-api-key", key)]))
 
 
 @pytest.mark.parametrize(
     "content, message",
     [
-        (b"# CRLF\r\n%s\r\n", "a key holds a byte"),
-        (b"#\n%s \n", "a key starts or ends with a space or a tab"),
-        (b"#\n\t%s\n", "a key starts or ends with a space or a tab"),
-        (b"#\n%s\0\n", "a key holds a byte"),
-        (b"#\n%s" + b"x" * 256, "a key is longer than 256 bytes"),
+        (b"# CR CR LF\r\n%s\r\r\n", "the key contains a carriage return"),
+        (b"#\n%s \n", "the key starts or ends with a space or a tab"),
+        (b"#\n\t%s\n", "the key starts or ends with a space or a tab"),
+        (b"#\n%s\0\n", "the key contains a NUL byte"),
+        (b"#\n%s\xc2\xa0", "the key contains a no-break space"),
+        (b"#\n\xef\xbb\xbf%s\n", "the key contains a byte order mark"),
+        (b"#\n%s" + b"x" * 256, "the key is longer than 256 bytes"),
+        (b"#\n$KEY\n%s\n", "the key is a variable that was not expanded"),
+        (b"#\n%s label=\n", "the label is empty"),
+        (b"#\n%s label=two words\n", "the label contains a byte outside"),
+        (b"#\r\n%s label=" + b"l" * 33 + b"\r\n", "the label is longer than 32 bytes"),
     ],
 )
 def test_bad_key_file(tmp_path, content, message):
     nginx, _ = run_key_file(tmp_path, content.replace(b"%s", KEY.encode()))
     got = nginx.test()
     assert got.returncode != 0
-    assert message in got.stderr and f', line 2 of "{tmp_path}/keys" in {nginx.config}:' in got.stderr
+    assert f'keygate_api_key_file: "{tmp_path}/keys": line 2: {message}' in got.stderr
+    assert re.search(rf" in {nginx.config}:\d+\n", got.stderr)
     assert KEY not in got.stderr
 
 
+def test_key_files_with_too_much_in_them(tmp_path):
+    """What no line is to blame for has the line of the directive."""
+    for content, label, more, message in (
+        (b"k1\nk2\nk3\nk4\nk5\nk6\nk7\nk8\nk9\n", "", "", "keygate_api_key_file: there are more than 8 keys"),
+        (b"k1\nk2\nk3\nk4\nk5\nk6\nk7\nk8\n", "", "keygate_api_key k;", "keygate_api_key: there are more than 8 keys"),
+        (KEY.encode(), "label=" + "l" * 33, "", "keygate_api_key_file: the label is longer than 32 bytes"),
+    ):
+        nginx, _ = run_key_file(tmp_path, content, label=label, more=more)
+        got = nginx.test()
+        assert got.returncode != 0
+        assert re.search(rf"{message}.* in {nginx.config}:\d+\n", got.stderr)
+        assert KEY not in got.stderr
+
+
 def test_key_file_that_is_too_long(tmp_path):
-    nginx, _ = run_key_file(tmp_path, b"#" * 65537)
-    assert "is not a file of at most 65536 bytes" in nginx.test().stderr
+    nginx, _ = run_key_file(tmp_path, b"#" * (16 << 20) + b"\n")
+    assert "is not a file of at most 16777216 bytes" in nginx.test().stderr
+    nginx, _ = run_key_file(tmp_path, KEY.encode() + b"\n" + b"#" * ((16 << 20) - len(KEY) - 1))
+    assert nginx.test().returncode == 0
 
 
 @pytest.mark.parametrize("mode, warned", [(0o600, False), (0o400, False), (0o640, True), (0o604, True)])

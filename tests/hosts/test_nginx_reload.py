@@ -115,7 +115,7 @@ def test_a_bad_reload_changes_nothing(start):
     nginx.write(http(port, 1).replace("strict", "strikt"))
     os.kill(nginx.process.pid, signal.SIGHUP)
     hosts.wait_until(lambda: "[emerg]" in nginx.log())
-    assert "keygate_auth_mode: auth_mode must be off, strict" in nginx.log()
+    assert 'keygate_auth_mode: must be "off", "strict"' in nginx.log()
     response = hosts.ask(port, headers=[("x-api-key", KEYS["a"])])
     assert (response.status, response.get("x-generation")) == (200, "0")
     # What the log shows above was asked for; the next look at it begins anew.
