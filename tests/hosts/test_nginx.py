@@ -854,12 +854,12 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("first", ["# two keys", ""])
+@pytest.mark.parametrize("first", [["# two keys", ""], []], ids=["comment first", "key first"])
 def test_key_file(tmp_path, form, first):
     """The label of a line is that key's, and the directive's is for the others."""
     mark, line_end, end = FORMS[form]
-    lines = [first, f"{KEY} label=alice", "", f"#{OTHER}", OTHER]
-    content = mark + line_end.join(line.encode() for line in lines if line or first) + end
+    lines = [*first, f"{KEY} label=alice", "", f"#{OTHER}", OTHER]
+    content = mark + line_end.join(line.encode() for line in lines) + end
     nginx, port = run_key_file(tmp_path, content, label="label=file")
     assert "warn" not in nginx.test().stderr
     with nginx.start(port):
@@ -961,3 +961,18 @@ def test_keys_in_memory(tmp_path):
                 for part in (KEY, KEY[:9], KEY[9:]):
                     assert in_memory(process, part.encode()) == 1
             nginx.reload()
+
+
+def test_keys_in_memory_where_the_gate_is_off(tmp_path):
+    """They are looked at, and wiped."""
+    port = hosts.free_port()
+    (tmp_path / "keys").write_text(KEY)
+    (tmp_path / "keys").chmod(0o600)
+    gate = f"keygate_auth_mode strict; keygate_api_key_file {tmp_path}/keys;"
+    nginx = hosts.Nginx(tmp_path, server(port, f"{gate} location / {{ empty_gif; }}"))
+    with nginx.start(port):
+        assert ask(port).status == 200
+        [worker] = nginx.children()
+        for process in (nginx.process.pid, worker):
+            for part in (KEY, KEY[:9], KEY[9:]):
+                assert in_memory(process, part.encode()) == 0
