@@ -1769,7 +1769,7 @@ ngx_http_keygate_handed_on(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
 }
 
 
-/* Adds the headers of the answer to a denied request, which has the challenge if it was handed on. */
+/* Adds the headers of a denial, but for a challenge that auth_request has handed on. */
 static ngx_int_t
 ngx_http_keygate_add_headers(ngx_http_request_t *r,
     ngx_http_keygate_view_t *view, ngx_http_keygate_asked_t *denied)
@@ -2230,14 +2230,14 @@ ngx_http_keygate_sentence(keygate_config_error *error, char *buf, size_t size)
 static ngx_int_t
 ngx_http_keygate_make(ngx_conf_t *cf, ngx_http_keygate_policy_t *p)
 {
-    char                         text[NGX_HTTP_KEYGATE_TEXT];
-    ngx_uint_t                   i;
-    keygate_key                 *keys;
-    keygate_config               config;
-    keygate_config_error         error;
-    ngx_http_keygate_list_t     *list;
-    ngx_http_keygate_place_t    *place;
-    ngx_http_keygate_settings_t *s;
+    char                          text[NGX_HTTP_KEYGATE_TEXT];
+    ngx_uint_t                    i;
+    keygate_key                  *keys;
+    keygate_config                config;
+    keygate_config_error          error;
+    ngx_http_keygate_list_t      *list;
+    ngx_http_keygate_place_t     *place;
+    ngx_http_keygate_settings_t  *s;
 
     s = &p->settings;
 
@@ -2273,6 +2273,7 @@ ngx_http_keygate_make(ngx_conf_t *cf, ngx_http_keygate_policy_t *p)
         config.exempt_count = s->exempt->entries.nelts;
     }
 
+    ngx_memzero(&error, sizeof(keygate_config_error));
     error.size = sizeof(keygate_config_error);
 
     if (keygate_policy_init(&p->policy, sizeof(keygate_policy), &config,
@@ -2640,11 +2641,11 @@ ngx_http_keygate_read_keys(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_keygate_loc_conf_t *kcf, ngx_str_t *path, keygate_str text,
     keygate_str label)
 {
-    char                   why[NGX_HTTP_KEYGATE_TEXT];
-    ngx_uint_t             found;
-    keygate_key            next, *key;
-    keygate_key_file       file;
-    keygate_config_error   error;
+    char                  why[NGX_HTTP_KEYGATE_TEXT];
+    ngx_uint_t            found;
+    keygate_key           next, *key;
+    keygate_key_file      file;
+    keygate_config_error  error;
 
     keygate_key_file_begin(&file, sizeof(keygate_key_file), text);
 
@@ -2660,6 +2661,7 @@ ngx_http_keygate_read_keys(ngx_conf_t *cf, ngx_command_t *cmd,
         key->label = next.label.len ? next.label : label;
     }
 
+    ngx_memzero(&error, sizeof(keygate_config_error));
     error.size = sizeof(keygate_config_error);
 
     if (keygate_key_file_end(&file, &error) != KEYGATE_OK) {
@@ -2684,7 +2686,6 @@ ngx_http_keygate_api_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_keygate_loc_conf_t  *kcf = conf;
 
     char                       *rv;
-    off_t                       size;
     ssize_t                     n;
     ngx_str_t                   path, *value;
     ngx_file_t                  file;
@@ -2719,16 +2720,10 @@ ngx_http_keygate_api_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     rv = NGX_CONF_ERROR;
 
-    if (ngx_fd_info(file.fd, &fi) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "%V: " ngx_fd_info_n " \"%V\" failed",
-                           &cmd->name, &path);
-        goto close;
-    }
-
-    size = ngx_file_size(&fi);
-
-    if (!ngx_is_file(&fi) || size > NGX_HTTP_KEYGATE_FILE_MAX) {
+    if (ngx_fd_info(file.fd, &fi) == NGX_FILE_ERROR
+        || !ngx_is_file(&fi)
+        || ngx_file_size(&fi) > NGX_HTTP_KEYGATE_FILE_MAX)
+    {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "%V: \"%V\" is not a file of at most %d bytes",
                            &cmd->name, &path, NGX_HTTP_KEYGATE_FILE_MAX);
@@ -2742,18 +2737,19 @@ ngx_http_keygate_api_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                            &cmd->name, &path);
     }
 
-    secret = ngx_http_keygate_add_secret(cf, (size_t) size);
+    secret = ngx_http_keygate_add_secret(cf, (size_t) ngx_file_size(&fi));
     if (secret == NULL) {
         goto close;
     }
 
     n = ngx_read_file(&file, secret->data, secret->len, 0);
 
-    if (n == (ssize_t) size) {
+    if (n == (ssize_t) secret->len) {
         rv = ngx_http_keygate_read_keys(cf, cmd, kcf, &path,
                                         ngx_http_keygate_str(secret->data,
                                                              secret->len),
                                         label);
+
     } else if (n != NGX_ERROR) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "%V: \"%V\" changed while it was read",
