@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -804,7 +805,7 @@ def test_bad_configuration(tmp_path, level, text, message):
 # What is wrong with a list shows where a policy is made of it, and what is to blame stands elsewhere.
 ENTRIES = {
     "key": ("keygate_api_key k{n};", 'keygate_api_key "k ";', "keygate_api_key: the key starts or ends with a space"),
-    "label": ("keygate_api_key k{n} label=l{n};", "keygate_api_key k label=" + "l" * 33 + ";", "keygate_api_key: the label "),
+    "label": ("keygate_api_key k{n} label=l{n};", f"keygate_api_key k label={'l' * 33};", "keygate_api_key: the label "),
     "source": ("keygate_source x-{n};", "keygate_source X-2;", "keygate_source: this header name is listed twice"),
     "path": ("keygate_exempt /{n};", "keygate_exempt up;", "keygate_exempt: the exempt path does not start with /"),
 }
@@ -861,7 +862,8 @@ def test_key_file(tmp_path, form, first):
     lines = [*first, f"{KEY} label=alice", "", f"#{OTHER}", OTHER]
     content = mark + line_end.join(line.encode() for line in lines) + end
     nginx, port = run_key_file(tmp_path, content, label="label=file")
-    assert "warn" not in nginx.test().stderr
+    got = nginx.test()
+    assert got.returncode == 0 and "warn" not in got.stderr
     with nginx.start(port):
         for key, label in ((KEY, "alice"), (OTHER, "file")):
             response = ask(port, headers=[("x-api-key", key)])
@@ -976,3 +978,21 @@ def test_keys_in_memory_where_the_gate_is_off(tmp_path):
         for process in (nginx.process.pid, worker):
             for part in (KEY, KEY[:9], KEY[9:]):
                 assert in_memory(process, part.encode()) == 0
+
+
+@pytest.mark.parametrize("wrong", ["in the key file", "behind it"])
+def test_keys_in_memory_after_a_refused_reload(tmp_path, wrong):
+    """Those of the configuration that was refused are gone, those in force stay."""
+    nginx, port = run_key_file(tmp_path, KEY.encode())
+    with nginx.start(port):
+        (tmp_path / "keys").write_text(OTHER + "\n" + ("bad \n" if wrong == "in the key file" else ""))
+        if wrong == "behind it":
+            nginx.config.write_text(nginx.config.read_text().replace("keygate on;", "keygate on; keygate_exempt up;"))
+        os.kill(nginx.process.pid, signal.SIGHUP)
+        hosts.wait_until(lambda: "[emerg]" in nginx.log())
+        check_denied(ask(port))
+        for part in (OTHER, OTHER[:9], OTHER[9:]):
+            assert in_memory(nginx.process.pid, part.encode()) == 0
+        assert in_memory(nginx.process.pid, KEY.encode()) == 1
+        assert "the key starts or ends" in nginx.log() or "the exempt path" in nginx.log()
+        nginx.error_log.write_text("")
