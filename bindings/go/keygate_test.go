@@ -559,8 +559,8 @@ func TestOnDeny(t *testing.T) {
 	gate := new(keygate.Gate)
 	gate.Swap(policy)
 	handler := &keygate.Handler{Gate: gate, Next: http.NotFoundHandler(), OnDeny: func(w http.ResponseWriter, r *http.Request, d keygate.Decision) {
-		if body, err := io.ReadAll(r.Body); err != nil || len(body) > 0 {
-			t.Errorf("it gets the body: %q, %v", body, err)
+		if r.Body != http.NoBody { // one could wait for it
+			t.Errorf("it gets the body")
 		}
 		w.Header().Set("Content-Type", "text/plain")
 		if r.URL.Path == "/forbidden" {
