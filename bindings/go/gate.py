@@ -16,6 +16,7 @@ def run(config, upstream, listen):
     adapter.build("make", "go", artifact=PROXY)
     if not config.exists():  # the proxy would write one
         raise adapter.Refused("the configuration cannot be read: there is no such file")
+    os.environ.pop("KEYGATE_API_KEY", None)  # a second place of keys, which the proxy would refuse
     options = ["--explain", "--config", config, "--upstream", upstream, "--listen", listen]
     os.execv(PROXY, [PROXY, *options])
 
