@@ -11,7 +11,7 @@
 //   if (keygate_status status = policy.init(config); status != KEYGATE_OK) { ... }
 //   keygate_header headers[] = {keygate::header("x-api-key", "sk-example")};
 //   keygate::decision decision = policy.decide("GET", "/v1/models", headers, 1);
-//   if (!decision) { answer(401, decision.challenge(), decision.body()); }
+//   if (!decision) { answer(401, decision.body()); } // with the headers of policy.denial_header
 #ifndef KEYGATE_HPP
 #define KEYGATE_HPP
 

@@ -16,7 +16,7 @@ use keygate::Language;
 use crate::failure::{FAILURE, Failure, fail, glued_to};
 
 #[derive(Parser)]
-#[command(version, about, propagate_version = true)]
+#[command(name = "keygate", version, about, propagate_version = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
