@@ -358,15 +358,11 @@ agree!(
         KEYGATE_MODE_AUTO,
     ]
 );
-agree!(
-    EffectiveMode::ALL,
-    code,
-    [
-        KEYGATE_MODE_STRICT,
-        KEYGATE_MODE_OFF,
-        KEYGATE_MODE_ALL_EXCEPT_HEALTH,
-    ]
-);
+const _: () = {
+    assert!(EffectiveMode::Strict as i32 == KEYGATE_MODE_STRICT);
+    assert!(EffectiveMode::Off as i32 == KEYGATE_MODE_OFF);
+    assert!(EffectiveMode::AllExceptHealth as i32 == KEYGATE_MODE_ALL_EXCEPT_HEALTH);
+};
 agree!(
     Language::ALL,
     code,

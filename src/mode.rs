@@ -103,10 +103,6 @@ pub enum EffectiveMode {
 }
 
 impl EffectiveMode {
-    /// Every mode, in order of its number.
-    #[cfg(feature = "capi")]
-    pub(crate) const ALL: [Self; 3] = [Self::Strict, Self::Off, Self::AllExceptHealth];
-
     /// The pinned number, that of the C interface.
     #[cfg(feature = "capi")]
     pub(crate) const fn code(self) -> i32 {

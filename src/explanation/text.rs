@@ -194,15 +194,23 @@ impl<W: Sink> Renderer<'_, '_, W> {
                 "no header: a key is read from {sources}, and the request has none of them ({headers} in all)",
                 "没有可用的请求头:key 只从 {sources} 读取,而请求(共 {headers})里没有",
             ),
-            _ if self.explanation.value.len == 0 => say!(
-                "{source}, header {nth} of {headers}: its value is empty",
-                "{source}(第 {nth} 个,共 {headers}):值为空",
-            ),
-            _ if self.explanation.decision.bearer_stripped() => say!(
-                "{source}, header {nth} of {headers}: {len}; the credential is the {credential_len} after \"Bearer \"",
-                "{source}(第 {nth} 个,共 {headers}):{len},凭据是 \"Bearer \" 之后的 {credential_len}",
-            ),
-            _ => say!(
+            Reason::KeyMatched | Reason::CredentialUnusable | Reason::KeyMismatch
+                if self.explanation.value.len == 0 =>
+            {
+                say!(
+                    "{source}, header {nth} of {headers}: its value is empty",
+                    "{source}(第 {nth} 个,共 {headers}):值为空",
+                )
+            }
+            Reason::KeyMatched | Reason::CredentialUnusable | Reason::KeyMismatch
+                if self.explanation.decision.bearer_stripped() =>
+            {
+                say!(
+                    "{source}, header {nth} of {headers}: {len}; the credential is the {credential_len} after \"Bearer \"",
+                    "{source}(第 {nth} 个,共 {headers}):{len},凭据是 \"Bearer \" 之后的 {credential_len}",
+                )
+            }
+            Reason::KeyMatched | Reason::CredentialUnusable | Reason::KeyMismatch => say!(
                 "{source}, header {nth} of {headers}: {len}, all taken as the credential",
                 "{source}(第 {nth} 个,共 {headers}):{len},全部作为凭据",
             ),
