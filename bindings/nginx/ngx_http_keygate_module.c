@@ -647,15 +647,21 @@ ngx_http_keygate_findings(ngx_http_keygate_ctx_t *ctx,
 }
 
 
-/* Their codes, with a space before each. */
+/* Their codes. */
 static u_char *
-ngx_http_keygate_codes(u_char *p, u_char *last, uint32_t findings)
+ngx_http_keygate_codes(u_char *p, u_char *last, uint32_t findings,
+    const char *quote, const char *separator)
 {
-    uint32_t  bit;
+    uint32_t     bit;
+    const char  *before;
+
+    before = "";
 
     for (bit = 1; bit; bit <<= 1) {
         if (findings & bit) {
-            p = ngx_slprintf(p, last, " %s", keygate_finding_name(bit));
+            p = ngx_slprintf(p, last, "%s%s%s%s", before, quote,
+                             keygate_finding_name(bit), quote);
+            before = separator;
         }
     }
 
@@ -733,8 +739,8 @@ ngx_http_keygate_log(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
     last = codes + sizeof(codes) - 1;
 
     if (findings) {
-        p = ngx_slprintf(p, last, ", findings:");
-        p = ngx_http_keygate_codes(p, last, findings);
+        p = ngx_slprintf(p, last, ", findings: ");
+        p = ngx_http_keygate_codes(p, last, findings, "", " ");
     }
 
     *p = '\0';
@@ -2003,23 +2009,24 @@ ngx_http_keygate_findings_text(ngx_http_request_t *r,
     }
 
     p = ngx_http_keygate_codes(start, start + NGX_HTTP_KEYGATE_CODES,
-                               findings);
+                               findings, "", " ");
 
-    return ngx_http_keygate_str(start + 1, p - start - 1);
+    return ngx_http_keygate_str(start, p - start);
 }
 
 
-/* The fields of the vectors. Nothing in it needs escaping: a source's name is a token. */
+/* The decision record. Nothing in it needs escaping: a source's name is a token. */
 static keygate_str
 ngx_http_keygate_decision_text(ngx_http_request_t *r,
     ngx_http_keygate_asked_t *asked)
 {
-    size_t       size;
-    u_char      *p, *start, *last;
-    ngx_str_t    name;
-    keygate_str  source;
+    size_t                        size;
+    u_char                       *p, *start, *last;
+    ngx_str_t                     name;
+    keygate_str                   source;
+    ngx_http_keygate_loc_conf_t  *kcf;
 
-    size = 256;
+    size = 256 + NGX_HTTP_KEYGATE_CODES;
 
     start = ngx_pnalloc(r->pool, size);
     if (start == NULL) {
@@ -2048,12 +2055,24 @@ ngx_http_keygate_decision_text(ngx_http_request_t *r,
     }
 
     if (asked->decision.key < 0) {
-        p = ngx_slprintf(p, last, ",\"key_index\":null}");
+        p = ngx_slprintf(p, last, ",\"key_index\":null");
 
     } else {
-        p = ngx_slprintf(p, last, ",\"key_index\":%d}",
+        p = ngx_slprintf(p, last, ",\"key_index\":%d",
                          (int) asked->decision.key);
     }
+
+    kcf = ngx_http_get_module_loc_conf(r, ngx_http_keygate_module);
+
+    if (kcf->explain) {
+        p = ngx_slprintf(p, last, ",\"findings\":[");
+        p = ngx_http_keygate_codes(p, last,
+                ngx_http_keygate_findings(ngx_http_keygate_get_ctx(r), asked),
+                "\"", ",");
+        p = ngx_slprintf(p, last, "]");
+    }
+
+    p = ngx_slprintf(p, last, "}");
 
     return ngx_http_keygate_str(start, p - start);
 }

@@ -1,6 +1,7 @@
 """What nginx does with the gate's decisions."""
 
 import base64
+import json
 import os
 import re
 import signal
@@ -661,7 +662,7 @@ def test_findings_in_a_log(gate):
     nginx, port = gate(
         f"""{GATE} location / {{ PASS }} location /why {{ keygate_explain on; PASS }}
         location /later {{ error_page 401 /why; PASS }} location /off {{ keygate off; keygate_explain on; PASS }}""",
-        "log_format gate escape=none '[$keygate_findings]'; access_log gate.log gate;",
+        """log_format gate escape=none '[$keygate_findings]$keygate_decision'; access_log gate.log gate;""",
     )
     joined = ("Authorization", f"Bearer{KEY}")
     requests = [
@@ -677,7 +678,15 @@ def test_findings_in_a_log(gate):
         ask(port, target=target, headers=headers)
     nginx.stop()
     lines = (nginx.folder / "gate.log").read_text().splitlines()
-    assert lines == [f"[{findings}]" for *_, findings in requests]
+    for (target, _, findings), line in zip(requests, lines, strict=True):
+        codes, _, record = line.partition("]")
+        assert codes == f"[{findings}"
+        if target == "/off":
+            assert record == ""
+        elif target == "/":
+            assert "findings" not in json.loads(record)
+        else:
+            assert json.loads(record)["findings"] == findings.split()
 
 
 def test_no_key_in_the_error_log(gate):

@@ -11,7 +11,7 @@ GROUPS = sorted(path.stem for path in hosts.VECTORS.glob("*.jsonl"))
 # These two hold configurations that are refused, and JSON that is no configuration.
 REFUSED = {"config_errors", "input_errors"}
 
-DECISION = ("verdict", "reason", "effective_mode", "source", "header_index", "key_index")
+DECISION = ("verdict", "reason", "effective_mode", "source", "header_index", "key_index", "findings")
 
 METHOD = re.compile(r"[A-Z_-]+")
 TARGET = re.compile(r"(/|[A-Za-z][A-Za-z0-9+.-]*://[^/?#])[^\x00-\x20\x7f]*")
