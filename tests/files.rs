@@ -433,6 +433,7 @@ fn keys_from_elsewhere_stand_in_for_those_in_the_text() {
     let error = Policy::parse(r#"{"auth_mode":"strict"}"#, Some(&[Key::new("$KEY")]));
     let error = error.expect_err("a variable");
     assert_eq!((error.field(), error.index()), (ConfigField::Key, Some(0)));
+    assert_eq!((error.line(), error.column()), (None, None));
 }
 
 fn keys(text: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {

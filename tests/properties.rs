@@ -319,9 +319,11 @@ proptest! {
         prop_assert_eq!(decision.key_index().is_some(), decision.reason() == Reason::KeyMatched);
     }
 
+    // Keys here begin with none of `$`, `%` and `{`, as a variable does.
+
     #[test]
     fn a_key_that_differs_in_one_byte_never_matches(
-        key in "[!-~]{1,256}", place: Index, other in 0x21_u8..=0x7e, bearer: bool
+        key in "[!-#&-z|-~][!-~]{0,255}", place: Index, other in 0x21_u8..=0x7e, bearer: bool
     ) {
         let config = one_key(&key, "authorization");
         let mut credential = key.into_bytes();
@@ -335,7 +337,7 @@ proptest! {
     }
 
     #[test]
-    fn a_key_cut_or_continued_never_matches(key in "[!-~]{2,255}", more in "[!-~]{1,300}", place: Index) {
+    fn a_key_cut_or_continued_never_matches(key in "[!-#&-z|-~][!-~]{1,254}", more in "[!-~]{1,300}", place: Index) {
         let config = one_key(&key, "x-api-key");
         let policy = policy(&config);
         let cut = &key[..place.index(key.len())];

@@ -43,7 +43,7 @@ pub(crate) fn read(
     let mut reader = Reader::new(text);
     let mut section = Section {
         to: Filler { draft },
-        elsewhere: keys,
+        elsewhere: keys.is_some(),
         inside_proxy: has_proxy,
         seen: 0,
         auth_mode: None,
@@ -63,13 +63,18 @@ pub(crate) fn read(
     } else {
         section.read(&mut reader, ConfigField::Config)
     };
-    done.map_err(|error| reader.located(error))
+    done.map_err(|error| reader.located(error))?;
+    for (index, key) in keys.unwrap_or(&[]).iter().enumerate() {
+        section.to.key(key, ConfigField::Key, Some(index))?; // not in this text, so without a line
+    }
+    Ok(())
 }
 
 /// The object with our fields.
-struct Section<'k, 'd, D> {
+struct Section<'d, D> {
     to: Filler<'d, D>,
-    elsewhere: Option<&'k [Key<'k>]>,
+    /// Whether there are keys from elsewhere.
+    elsewhere: bool,
     /// Fields that are not ours belong to another product there.
     inside_proxy: bool,
     /// The fields that were given, as bits.
@@ -78,7 +83,7 @@ struct Section<'k, 'd, D> {
     allow_lan_access: bool,
 }
 
-impl<D: Draft> Section<'_, '_, D> {
+impl<D: Draft> Section<'_, D> {
     fn read(&mut self, reader: &mut Reader<'_>, at: ConfigField) -> Read<()> {
         reader.members(at, &mut |reader, name| match name.meaning() {
             Meaning::Ours(field) => self.field(reader, field),
@@ -93,9 +98,6 @@ impl<D: Draft> Section<'_, '_, D> {
         let missing = ConfigError::new(ConfigErrorKind::FieldMissing, ConfigField::AuthMode);
         let auth_mode = self.auth_mode.ok_or(missing)?;
         self.to.draft.mode(auth_mode, self.allow_lan_access);
-        for (index, key) in self.elsewhere.unwrap_or(&[]).iter().enumerate() {
-            self.to.key(key, ConfigField::Key, Some(index))?;
-        }
         if !self.has(ConfigField::Sources) {
             self.to.default_sources()?;
         }
@@ -116,7 +118,7 @@ impl<D: Draft> Section<'_, '_, D> {
         }
         self.seen |= 1 << field.code();
         if matches!(field, ConfigField::ApiKey | ConfigField::Keys) {
-            if self.elsewhere.is_some() {
+            if self.elsewhere {
                 return wrong(ConfigErrorKind::KeysElsewhere);
             }
             if self.has(ConfigField::ApiKey) && self.has(ConfigField::Keys) {
