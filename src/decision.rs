@@ -4,7 +4,7 @@ use core::ffi::CStr;
 use core::fmt;
 
 use crate::mode::EffectiveMode;
-use crate::text::{Language, Text, plain, text};
+use crate::text::{Language, Text, numbered, plain, text};
 
 /// Allow or deny.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,18 +31,14 @@ impl Verdict {
 /// answered with, and the sentence for the operator in both languages.
 macro_rules! reasons {
     ($($(#[$doc:meta])* $reason:ident = $code:literal, $name:literal, $rule:expr, $denial:expr, $en:literal, $zh:literal;)*) => {
-        /// Which rule decided. The numbers are pinned: they are part of the C interface.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        #[repr(i32)]
-        pub enum Reason {
-            $($(#[$doc])* $reason = $code,)*
+        numbered! {
+            /// Which rule decided. The numbers are pinned: they are part of the C interface.
+            Reason: i32 {
+                $($(#[$doc])* $reason = $code,)*
+            }
         }
 
         impl Reason {
-            /// Every reason, in order of its number.
-            pub const ALL: [Self; [$($code),*].len()] = [$(Self::$reason,)*];
-
             pub(crate) const fn c_name(self) -> &'static CStr {
                 match self {
                     $(Self::$reason => $name,)*
@@ -116,12 +112,6 @@ reasons! {
 }
 
 impl Reason {
-    /// The pinned number.
-    #[must_use]
-    pub const fn code(self) -> i32 {
-        self as i32
-    }
-
     /// The name for logs and programs, `key_mismatch` for example.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -67,3 +67,28 @@ pub(crate) fn number(to: &mut impl Write, number: usize) -> fmt::Result {
     let digit = u8::try_from(number % 10).unwrap_or(0);
     to.write_char(char::from(b'0' + digit))
 }
+
+/// An enum of pinned numbers, with the list of all.
+macro_rules! numbered {
+    ($(#[$meta:meta])* $name:ident: $number:ident { $($(#[$doc:meta])* $row:ident = $code:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        #[repr($number)]
+        pub enum $name {
+            $($(#[$doc])* $row = $code,)*
+        }
+
+        impl $name {
+            /// All of them, in the order of the table.
+            pub const ALL: [Self; [$($code),*].len()] = [$(Self::$row,)*];
+
+            /// The pinned number.
+            #[must_use]
+            pub const fn code(self) -> $number {
+                self as $number
+            }
+        }
+    };
+}
+pub(crate) use numbered;

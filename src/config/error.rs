@@ -3,23 +3,19 @@
 use core::ffi::CStr;
 use core::fmt::{self, Write};
 
-use crate::text::{Language, Text, number, plain, text};
+use crate::text::{Language, Text, number, numbered, plain, text};
 
 /// A row a kind: the pinned number, the name for programs, and the sentence in both languages.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $code:literal, $name:literal, $en:literal, $zh:literal;)*) => {
-        /// What is wrong with a configuration. The numbers are the status codes of the C interface.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        #[repr(i32)]
-        pub enum ConfigErrorKind {
-            $($(#[$doc])* $kind = $code,)*
+        numbered! {
+            /// What is wrong with a configuration. The numbers are the status codes of the C interface.
+            ConfigErrorKind: i32 {
+                $($(#[$doc])* $kind = $code,)*
+            }
         }
 
         impl ConfigErrorKind {
-            /// Every kind, in order of its number from -5 down.
-            pub const ALL: [Self; [$($code),*].len()] = [$(Self::$kind,)*];
-
             pub(crate) const fn c_name(self) -> &'static CStr {
                 match self {
                     $(Self::$kind => $name,)*
@@ -167,12 +163,6 @@ kinds! {
 }
 
 impl ConfigErrorKind {
-    /// The pinned number.
-    #[must_use]
-    pub const fn code(self) -> i32 {
-        self as i32
-    }
-
     /// The name for programs, `key_too_long` for example.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -189,18 +179,14 @@ impl ConfigErrorKind {
 /// A row a field: the pinned number, where it stands, and what its value must be.
 macro_rules! fields {
     ($($(#[$doc:meta])* $field:ident = $code:literal, $list:literal, $part:literal, $en:literal, $zh:literal;)*) => {
-        /// A field of a configuration. The numbers are those of the C interface.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        #[repr(i32)]
-        pub enum ConfigField {
-            $($(#[$doc])* $field = $code,)*
+        numbered! {
+            /// A field of a configuration. The numbers are those of the C interface.
+            ConfigField: i32 {
+                $($(#[$doc])* $field = $code,)*
+            }
         }
 
         impl ConfigField {
-            /// Every field, in order of its number.
-            pub const ALL: [Self; [$($code),*].len()] = [$(Self::$field,)*];
-
             /// The field, and the part of an entry where it is a list.
             pub(crate) const fn place(self) -> (&'static str, &'static str) {
                 match self {
@@ -248,29 +234,17 @@ fields! {
     Proxy = 11, "proxy", "", c"must be an object", c"必须是对象";
 }
 
-impl ConfigField {
-    /// The pinned number.
-    #[must_use]
-    pub const fn code(self) -> i32 {
-        self as i32
-    }
-}
-
 /// A row a class of bytes that people paste into keys without seeing them.
 macro_rules! classes {
     ($($(#[$doc:meta])* $class:ident = $code:literal, $en:literal, $zh:literal;)*) => {
-        /// What kind of byte a key must not hold. The numbers are those of the C interface.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        #[repr(i32)]
-        pub enum ByteClass {
-            $($(#[$doc])* $class = $code,)*
+        numbered! {
+            /// What kind of byte a key must not hold. The numbers are those of the C interface.
+            ByteClass: i32 {
+                $($(#[$doc])* $class = $code,)*
+            }
         }
 
         impl ByteClass {
-            /// Every class, in order of its number.
-            pub const ALL: [Self; [$($code),*].len()] = [$(Self::$class,)*];
-
             const fn texts(self) -> Text {
                 match self {
                     $(Self::$class => text($en, $zh),)*
@@ -300,12 +274,6 @@ classes! {
 }
 
 impl ByteClass {
-    /// The pinned number.
-    #[must_use]
-    pub const fn code(self) -> i32 {
-        self as i32
-    }
-
     /// The class of the first byte that no header value can carry.
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         let at = bytes

@@ -4,7 +4,7 @@ use core::ffi::CStr;
 use core::fmt;
 
 use super::template::{Template, say};
-use crate::text::{Language, Text, text};
+use crate::text::{Language, Text, numbered, text};
 
 /// A part of an explanation. They come in this order; problems and fixes can be several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,18 +47,15 @@ impl Section {
 /// says of it. What has no `what` is said by the line about the mode.
 macro_rules! findings {
     ($($(#[$doc:meta])* $finding:ident = $bit:literal, $name:literal, $en:literal, $zh:literal { $($key:ident: $value:tt),* $(,)? })*) => {
-        /// A thing worth telling the operator. Its number is its bit in [`Findings`].
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[non_exhaustive]
-        #[repr(u8)]
-        pub enum Finding {
-            $($(#[$doc])* $finding = $bit,)*
+        numbered! {
+            /// A thing worth telling the operator. Its number is its bit in [`Findings`].
+            #[derive(PartialOrd, Ord)]
+            Finding: u8 {
+                $($(#[$doc])* $finding = $bit,)*
+            }
         }
 
         impl Finding {
-            /// Every finding, in order of its number.
-            pub const ALL: [Self; [$($bit),*].len()] = [$(Self::$finding,)*];
-
             /// The name with a NUL at its end, for the C interface.
             pub(crate) const fn c_name(self) -> &'static CStr {
                 match self {
@@ -309,7 +306,7 @@ impl Finding {
     }
 
     pub(crate) const fn bit(self) -> u32 {
-        1 << self as u8
+        1 << self.code()
     }
 }
 
