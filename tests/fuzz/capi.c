@@ -7,6 +7,10 @@
 
 #include "keygate.h"
 
+/* With counters in it the compiler no longer proves that no panic is reached: here it is a crash. */
+_Noreturn void keygate_a_panic_can_be_reached(void);
+_Noreturn void keygate_a_panic_can_be_reached(void) { abort(); }
+
 #define HEADERS 16
 
 static const uint8_t *data;
