@@ -6,6 +6,7 @@ The Makefile says where the tools are: CARGO_LLVM_COV, LLVM_COV, LLVM_PROFDATA."
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,19 +15,14 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 WORK = ROOT / "target/coverage"
 
-sys.path.insert(0, str(HERE / "controls"))
-from run import copy_tree, planted  # noqa: E402
+sys.path.insert(0, str(HERE / "plant"))
+import plant  # noqa: E402
 
 REASONED = {
     ("policy.rs", "if let Some(sources) = self.by_length.get_mut(len) {"):
         "never false: the table has a place for every length of a name",
 }
 CALLS = "1000000"  # random ones of tests/c/hostile.c
-UNTAKEN = "core::hint::black_box(71) == 72"
-CONTROLS = {
-    "evaluation.rs": ("if self.count(name.len()) {", "if %s { return true; } if self.count(name.len()) {"),
-    "ffi.rs": ("if to.size != size {", "if %s { return 1; } if to.size != size {"),
-}
 
 
 def run(*command, tree, **environment):
@@ -88,19 +84,21 @@ def gaps(tree):
     return found, 2 * len(taken)
 
 
+def controls():
+    faults, tree = plant.faults("coverage"), plant.copy("coverage")
+    with plant.planted(tree, [edit for fault in faults for edit in fault["edits"]]) as problem:
+        if problem:
+            sys.exit(problem)
+        done = subprocess.run([sys.executable, tree / "tests/coverage.py"], env=plant.ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+    missed = [fault["name"] for fault in faults if not re.search(fault["coverage"], done.stdout, re.M)]
+    print(f"{len(faults) - len(missed)} of {len(faults)} planted branches found; not: {', '.join(missed) or 'none'}")
+    sys.exit(bool(missed) or done.returncode == 0)
+
+
 def main():
-    tree = ROOT
     if "--controls" in sys.argv:
-        tree = WORK / "tree"
-        copy_tree(tree)
-        edits = [(find, put % UNTAKEN) for find, put in CONTROLS.values()]
-        with planted(edits, sorted((tree / "src").rglob("*.rs"))) as problem:
-            if problem:
-                sys.exit(problem)
-            found = {name for name, text, _ in gaps(tree)[0] if UNTAKEN in text}
-        print(f"{len(found)} of {len(CONTROLS)} planted branches found: {', '.join(sorted(found))}")
-        sys.exit(found != set(CONTROLS))
-    found, count = gaps(tree)
+        controls()
+    found, count = gaps(ROOT)
     for name, text, row in found:
         print(f"{row}  ({REASONED.get((name, text), 'NO REASON')})")
     bare = sum((name, text) not in REASONED for name, text, _ in found)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Build the firmware for both machines at two levels of optimisation, run it, print the figures.
 
-run.py [--only NAME] [--control NAME]   a control plants a fault, and the run must then fail
-run.py --controls                       every control, each of which must fail and for its reason
+run.py [--only NAME]
+run.py --controls [NAME...]   plants faults (only these), each of which must turn a run red for its reason
 """
 
 import argparse
@@ -16,6 +16,9 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 OUT = ROOT / "target" / "firmware"
+sys.path.insert(0, str(ROOT / "tests" / "plant"))
+import plant  # noqa: E402
+
 PACKAGES = "gcc-arm-none-eabi gcc-riscv64-unknown-elf qemu-system-arm qemu-system-misc".split()
 
 MACHINES = {
@@ -42,16 +45,6 @@ DECIDING = FROM_A_LIST | HEADER_BY_HEADER
 SETTING_UP = {"keygate_policy_init", "keygate_policy_wipe"}
 EXPLANATION = {"keygate_explain", "keygate_findings", "keygate_finding_text"}
 
-# What each control is seen by: a line of the failed run.
-CONTROLS = {
-    "expectation": r"^FAILED decide: ",
-    "head": r"^FAILED head: health$",
-    "early-exit": r"^FAILED instructions: they depend on a secret$",
-    "stack": r"^FAILED stack beyond its limit, or none: stack, decide$",
-    "ram": r"^FAILED the library has RAM of its own",
-    "panic": r"keygate_a_panic_can_be_reached",
-}
-
 
 class Failed(Exception):
     pass
@@ -64,50 +57,20 @@ def run(*command, **options):
     return done.stdout
 
 
-def planted(control):
-    """A copy of the sources with a fault in it."""
-    copy = OUT / "control"
-    shutil.rmtree(copy, ignore_errors=True)
-    for name in run("git", "-C", ROOT, "ls-files", "-z").split("\0"):
-        if name and (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, copy / name)
-    if control == "early-exit":
-        file = copy / "src" / "policy" / "secret.rs"
-        naive = (
-            "fn constant_time_eq(a: &[u8], b: &[u8]) -> bool { a == b }\n"
-            "fn constant_time_eq_n<const N: usize>(a: &[u8; N], b: &[u8; N]) -> bool { a == b }\n"
-        )
-        text, count = re.subn(r"^use constant_time_eq::.*\n", naive, file.read_text(), flags=re.M)
-        if count != 1:
-            raise SystemExit("the early exit cannot be planted: src/policy/secret.rs has changed")
-    else:
-        file = copy / "src" / "ffi.rs"
-        text = file.read_text() + (
-            "\n#[unsafe(no_mangle)]\n"
-            "pub extern \"C\" fn keygate_planted(index: usize) -> u8 { b\"planted\"[index] }\n"
-        )
-    file.write_text(text)
-    return copy
-
-
-def library(machine, level, control):
-    source, built = ROOT, OUT / "cargo"
-    if control in ("early-exit", "panic"):
-        # To cargo the copy is the same package: in one directory, one would pass for the other.
-        source, built = planted(control), OUT / "cargo-control"
+def library(machine, level):
+    built = OUT / "cargo"
     target = machine["target"]
     environment = dict(os.environ, RUSTC="/usr/bin/rustc", RUSTC_BOOTSTRAP="1", CARGO_PROFILE_CAPI_OPT_LEVEL=level)
     environment.pop("RUSTFLAGS", None)
     run(
         os.environ.get("CARGO", "cargo"), "rustc", "--locked", "--profile", "capi", "--lib", "--features", "capi",
         "--crate-type", "staticlib", "--target", target, "-Zbuild-std=core", "--target-dir", built,
-        cwd=source, env=environment,
+        cwd=ROOT, env=environment,
     )  # fmt: skip
     return built / target / "capi" / "libkeygate.a"
 
 
-def sizes(machine, work, archive, control):
+def sizes(machine, work, archive):
     """Bytes of code and constants that each part of the library comes to, linked alone."""
     tools = machine["tools"]
     # The second half of the archive, Rust's own, says that it has no symbols: hence the warning.
@@ -115,10 +78,6 @@ def sizes(machine, work, archive, control):
     exported = {name for kind, name in zip(symbols, symbols[1:]) if kind == "T" and name.startswith("keygate_")}
     if not DECIDING | SETTING_UP | EXPLANATION <= exported:
         raise Failed("the library does not export what it should")
-    more = []
-    if control == "ram":
-        run(f"{tools}gcc", *machine["cflags"], "-c", HERE / "control_ram.c", "-o", work / "control_ram.o")
-        more = [work / "control_ram.o", "-u", "planted"]
     parts = {
         "code, deciding header by header": HEADER_BY_HEADER,
         "code, deciding from a list": FROM_A_LIST,
@@ -131,7 +90,7 @@ def sizes(machine, work, archive, control):
     for part, names in parts.items():
         wanted = [word for name in sorted(names) for word in ("-u", name)]
         alone = work / "alone.elf"
-        link = [f"{tools}ld", *machine["ldflags"], "--gc-sections", "-e", min(names), *wanted, archive, *more]
+        link = [f"{tools}ld", *machine["ldflags"], "--gc-sections", "-e", min(names), *wanted, archive]
         try:
             run(*link, "-o", alone)
         except Failed as failed:
@@ -149,27 +108,24 @@ def sizes(machine, work, archive, control):
     return figures
 
 
-def firmware(name, level, control):
+def firmware(name, level):
     machine = MACHINES[name]
     work = OUT / f"{name}-{level}"
     work.mkdir(parents=True, exist_ok=True)
-    archive = shutil.copy(library(machine, level, control), work / "libkeygate.a")
-    figures = sizes(machine, work, archive, control)
+    archive = shutil.copy(library(machine, level), work / "libkeygate.a")
+    figures = sizes(machine, work, archive)
     why = figures.pop("why", None)
-    if why and (level == "3" or control == "panic"):
+    if why and level == "3":
         raise Failed(why)
     defines = [] if why else ["-DEXPLANATION"]
-    if control == "stack":
-        defines.append("-DCONTROL_STACK")
-    table_of = {"expectation": "vectors", "head": "heads"}
-    wrong = ["--wrong", table_of[control]] if control in table_of else []
-    run(sys.executable, HERE / "table.py", *wrong, work / "table.c")
+    run(sys.executable, HERE / "table.py", work / "table.c")
     sources = [f"{file}.c" for file in ("main", "vectors", "heads", "instructions", "stack", "gate", "head", "output", "semihosting", name)]
     image = work / "firmware.elf"
     run(
         f"{machine['tools']}gcc", *machine["cflags"], "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror",
         "-ffreestanding", "-nostdlib", "-ffunction-sections", "-Wl,--gc-sections,-z,noexecstack", *defines,
-        "-I", HERE, "-I", ROOT / "include", *(HERE / file for file in sources), work / "table.c", archive,
+        "-I", HERE, "-I", ROOT / "include",
+        *(HERE / file for file in sources), work / "table.c", archive,
         "-L", HERE, "-T", HERE / f"{name}.ld", "-o", image,
     )  # fmt: skip
     # One instruction takes 2^8 ns of the machine's time, whatever it is: a count, not a duration.
@@ -197,43 +153,43 @@ def table(columns):
         yield f"| {row} | " + " | ".join(str(figures.get(row, "-")) for figures in columns.values()) + " |"
 
 
-def check(control, only):
+def check(only):
     columns = {}
     for name in MACHINES:
         for level in LEVELS:
             if only in (None, name, f"{name}-{level}"):
-                columns[f"{name} -{level}"] = firmware(name, level, control)
+                columns[f"{name} -{level}"] = firmware(name, level)
     print("\n".join(table(columns)))
 
 
-def check_controls():
-    for name in MACHINES:
-        for control, sign in CONTROLS.items():
-            # Where the library is rebuilt, at the level that it ships with.
-            try:
-                firmware(name, "3", control)
-            except Failed as failed:
-                seen = re.search(f".*{sign}.*" if sign[0] != "^" else sign + ".*", str(failed), flags=re.M)
-                if not seen:
-                    raise SystemExit(f"{name}: control {control} failed for another reason:\n{failed}") from None
-                print(f"{name}: control {control} is red: {seen[0].strip()}", flush=True)
-            else:
-                raise SystemExit(f"{name}: control {control} went unseen")
+def check_controls(names):
+    faults, tree = plant.faults("firmware", names), plant.copy("firmware")
+    for fault in faults:
+        with plant.planted(tree, fault["edits"]) as problem:
+            if problem:
+                raise SystemExit(f"{fault['name']}: {problem}")
+            for name in MACHINES:
+                # Where the library is rebuilt, at the level that it ships with.
+                command = [sys.executable, tree / "bindings/firmware/run.py", "--only", f"{name}-3"]
+                done = subprocess.run(command, env=plant.ENVIRONMENT, capture_output=True, text=True)
+                seen = [line for line in done.stderr.splitlines() if re.search(fault["firmware"], line)]
+                if done.returncode == 0 or not seen:
+                    raise SystemExit(f"{name}: {fault['name']} went unseen\n{done.stdout}{done.stderr}")
+                print(f"{name}: {fault['name']} is red: {seen[0]}", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", metavar="NAME", help="cortex-m4f, riscv32, or one with -s or -3")
-    parser.add_argument("--control", choices=CONTROLS)
-    parser.add_argument("--controls", action="store_true")
+    parser.add_argument("--controls", nargs="*", metavar="NAME")
     arguments = parser.parse_args()
     if subprocess.run([ROOT / "tests" / "cross" / "install", *PACKAGES]).returncode:
         sys.exit(1)
     try:
-        if arguments.controls:
-            check_controls()
+        if arguments.controls is not None:
+            check_controls(arguments.controls)
         else:
-            check(arguments.control, arguments.only)
+            check(arguments.only)
     except Failed as failed:
         sys.exit(str(failed))
 

@@ -1,51 +1,36 @@
 #!/usr/bin/env python3
-"""Plants the faults of controls.toml, one at a time, in a copy of the tree, builds the hosts there
-and runs the tests that must go red. With the copy as it is they must be green. `controls.py NAME...`
-plants only these.
+"""Plants the faults that tests of the hosts must notice, one at a time, in a copy of the tree, builds
+the hosts there and runs the tests that must go red. With the copy as it is they must be green.
+`controls.py NAME...` plants only these.
 
 Fails where a fault does not apply, does not build, or leaves one of its tests green, and where tests
 end in any other way than with a test that failed."""
 
-import os
 import re
 import subprocess
 import sys
 import time
-import tomllib
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-FOLDER = ROOT / "target/hosts-controls"
-TREE = FOLDER / "tree"
-
-sys.path.insert(0, str(ROOT / "tests/controls"))
-from run import copy_tree, planted  # noqa: E402
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/plant"))
+import plant  # noqa: E402
 
 SDK = ("test_sdk.py", "test_document.py")
-# The copy has a target folder of its own.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "CARGO_TARGET_DIR"}
-ENVIRONMENT |= {"CARGO_TERM_COLOR": "never", "RUSTFLAGS": "-Awarnings", "GODEBUG": "cgocheck=1"}
+ENVIRONMENT = plant.ENVIRONMENT | {"GODEBUG": "cgocheck=1"}
 # The ways in which a host that does not run fails its tests.
 NOT_RUNNING = ("instead of listening", "nothing listens on", "raise Refused(")
 
 
 def copy():
     """The tree. What run.sh installs is shared: it does not depend on the tree's sources."""
-    TREE.mkdir(parents=True, exist_ok=True)
-    copy_tree(TREE)
-    target, hosts = FOLDER / "target", ROOT / "target/hosts"
-    target.mkdir(exist_ok=True)
-    hosts.mkdir(exist_ok=True)
-    for link, to in ((TREE / "target", target), (target / "hosts", hosts)):
-        if not link.is_symlink():
-            link.symlink_to(to)
-
-
-def sources():
-    found = [*(TREE / "src").rglob("*.rs"), *(TREE / "bindings/nginx").glob("*.c")]
-    found += [path for path in (TREE / "bindings/go").rglob("*.go") if not path.name.endswith("_test.go")]
-    return sorted(found)
+    tree, installed = plant.copy("hosts"), ROOT / "target/hosts"
+    installed.mkdir(parents=True, exist_ok=True)
+    link = tree / "target/hosts"
+    link.parent.mkdir(exist_ok=True)
+    if not link.is_symlink():
+        link.symlink_to(installed)
+    return tree
 
 
 def run(*command, folder, **environment):
@@ -55,28 +40,28 @@ def run(*command, folder, **environment):
     )
 
 
-def build(checks):
+def build(tree, checks):
     """The hosts that the checks ask, and the command line, whose reader adapters use. Returns what
     went wrong, or None."""
     commands = [("make", host) for host in sorted({host for host, _, _ in checks})]
     for command in (*commands, ("cargo", "build", "--locked", "--package", "keygate-cli")):
-        made = run(*command, folder=TREE)
+        made = run(*command, folder=tree)
         if made.returncode != 0:
             return f"DOES NOT BUILD\n{made.stdout}"
     return None
 
 
-def check(host, where, what):
+def check(tree, host, where, what):
     """Runs the tests. Returns how many passed, how many failed and the output, or how else they ended."""
     if where.endswith(".py"):
         requirements = "requirements-sdk.txt" if where in SDK else "requirements.txt"
-        result = run("./run.sh", requirements, where, "-k", what, folder=TREE / "tests/hosts", KEYGATE_HOSTS=host)
+        result = run("./run.sh", requirements, where, "-k", what, folder=tree / "tests/hosts", KEYGATE_HOSTS=host)
         summary = result.stdout.rstrip().rpartition("\n")[2]
         passed, failed = (sum(map(int, re.findall(rf"(\d+) {word}", summary))) for word in ("passed", "failed"))
     else:
         result = run(
             "go", "test", "-count=1", "-v", "-timeout=300s", "-run", f"^({what})$", where,
-            folder=TREE / "bindings/go",
+            folder=tree / "bindings/go",
         )
         passed, failed = (len(re.findall(rf"(?m)^--- {word}: ", result.stdout)) for word in ("PASS", "FAIL"))
     ended_well = result.returncode == (1 if failed else 0) and passed + failed > 0
@@ -85,14 +70,14 @@ def check(host, where, what):
     return passed, failed, result.stdout
 
 
-def outcome(fault):
+def outcome(tree, fault):
     """Has the hosts built and asked. One text for each of the fault's checks."""
-    problem = build(fault["checks"])
+    problem = build(tree, fault["checks"])
     if problem:
         return [problem] * len(fault["checks"])
     texts = []
     for one in fault["checks"]:
-        result = check(*one)
+        result = check(tree, *one)
         if isinstance(result, tuple):
             passed, failed, _ = result
             result = f"caught: {failed} of {passed + failed}" if failed else "SURVIVED"
@@ -101,28 +86,23 @@ def outcome(fault):
 
 
 def main():
-    wanted = sys.argv[1:]
-    faults = tomllib.loads((HERE / "controls.toml").read_text())["fault"]
-    names = {fault["name"] for fault in faults}
-    if len(names) != len(faults) or not set(wanted) <= names:
-        sys.exit("a fault's name is listed twice, or is unknown")
-    faults = [fault for fault in faults if not wanted or fault["name"] in wanted]
+    faults = plant.faults("checks", sys.argv[1:])
     begun = time.monotonic()
-    copy()
+    tree = copy()
 
     checks = sorted({tuple(one) for fault in faults for one in fault["checks"]})
-    problem = build(checks)
+    problem = build(tree, checks)
     if problem:
         sys.exit(f"the tree as it is {problem}")
     for one in checks:
-        result = check(*one)
+        result = check(tree, *one)
         if isinstance(result, str) or result[1]:
             sys.exit(f"the tree as it is does not pass {' '.join(one)}: {result if isinstance(result, str) else result[2]}")
 
     rows, survived = [], 0
     for fault in faults:
-        with planted(fault["edits"], sources()) as problem:
-            texts = [problem] * len(fault["checks"]) if problem else outcome(fault)
+        with plant.planted(tree, fault["edits"]) as problem:
+            texts = [problem] * len(fault["checks"]) if problem else outcome(tree, fault)
         survived += not all(text.startswith("caught") for text in texts)
         for (host, where, what), text in zip(fault["checks"], texts, strict=True):
             rows.append((fault["name"], fault.get("like", "-"), host, f"{where}: {what}", text))

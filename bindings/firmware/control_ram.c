@@ -1,1 +1,0 @@
-int planted = 1;
