@@ -118,13 +118,13 @@ def firmware(name, level):
     if why and level == "3":
         raise Failed(why)
     defines = [] if why else ["-DEXPLANATION"]
-    run(sys.executable, HERE / "table.py", work / "table.c")
+    run(sys.executable, ROOT / "tests/vectors/table.py", work / "table.c")
     sources = [f"{file}.c" for file in ("main", "vectors", "heads", "instructions", "stack", "gate", "head", "output", "semihosting", name)]
     image = work / "firmware.elf"
     run(
         f"{machine['tools']}gcc", *machine["cflags"], "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror",
         "-ffreestanding", "-nostdlib", "-ffunction-sections", "-Wl,--gc-sections,-z,noexecstack", *defines,
-        "-I", HERE, "-I", ROOT / "include",
+        "-I", HERE, "-I", ROOT / "include", "-I", ROOT / "tests/vectors",
         *(HERE / file for file in sources), work / "table.c", archive,
         "-L", HERE, "-T", HERE / f"{name}.ld", "-o", image,
     )  # fmt: skip

@@ -1,5 +1,4 @@
-/* The vectors and the request heads as data: table.py writes table.c from tests/vectors and
-   tests/c/heads.py. */
+/* The vectors and the request heads as data, which table.py writes. */
 #ifndef TABLE_H
 #define TABLE_H
 
@@ -10,7 +9,7 @@ typedef struct vector {
     keygate_str auth_mode; /* parsed by the library */
     keygate_config config; /* all but its size and mode */
     keygate_request request;
-    bool not_carried; /* its deciding value is longer than the gate's buffer */
+    bool not_carried; /* its deciding value is longer than the buffer of the firmware's gate */
     bool error;       /* the configuration must be refused; else: */
     keygate_str verdict, reason, effective_mode, source, findings; /* by name; empty: none */
     int32_t header, key;                                           /* -1: none */
