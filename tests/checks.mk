@@ -64,6 +64,11 @@ $(LLVM)/llvm-22/bin/llvm-cov:
 exhaustive: ## Every case of a small world, over a billion of them, against the model
 	$(CARGO) test --locked --release --all-features --test exhaustive -- --include-ignored --nocapture
 
+.PHONY: faults
+faults: ## See that every fault that a control plants can be planted
+	@.ci/packages python3
+	tests/plant/plant.py
+
 .PHONY: controls
 controls: ## Plant bugs shaped like public ones; each must be caught (BUGS: these only); CONTROLS=1: three that cannot be
 	tests/controls/run.py $(CONTROLLED) $(BUGS)
