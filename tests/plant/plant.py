@@ -48,7 +48,7 @@ def faults(field=None, names=()):
             sys.exit(f"{table}: unknown tables: {content.keys()}")
     found = {name: fault for name, fault in found.items() if field in (None, *fault)}
     if not set(names) <= found.keys() or not found:
-        sys.exit(f"no such fault with {field}: {set(names) - found.keys()}")
+        sys.exit(f"no such fault, or not with {field}: {', '.join(set(names) - found.keys())}")
     return [fault for name, fault in found.items() if not names or name in names]
 
 
