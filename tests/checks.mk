@@ -3,13 +3,13 @@
 ##@ All hosts
 
 .PHONY: test-hosts
-test-hosts: nginx go ## The vectors, and known ways around a gate, over sockets through every host
+test-hosts: nginx go ## The vectors, known attacks, the guide to 401 and more through every host
 	$(CARGO) build --quiet --locked --package keygate-cli
-	tests/hosts/run.sh requirements.txt test_vectors.py test_attacks.py
+	tests/hosts/run.sh requirements.txt test_vectors.py test_guide.py test_attacks.py
 
 .PHONY: test-sdk
-test-sdk: nginx go ## The vendors' clients, and the guide to 401, through nginx and the Go proxy
-	KEYGATE_HOSTS="nginx go" tests/hosts/run.sh requirements-sdk.txt test_sdk.py test_document.py
+test-sdk: nginx go ## The vendors' clients through nginx and the Go proxy
+	KEYGATE_HOSTS="nginx go" tests/hosts/run.sh requirements-sdk.txt test_sdk.py
 
 ##@ Heavier checks
 

@@ -7,9 +7,9 @@ go: ## Build target/go/keygate-proxy
 test-go: ## Test the Go module and its proxy
 	@.ci/packages cargo go gcc binutils curl
 	$(MAKE) -C bindings/go test
-demo-go: ## A guide to 401 step by step, answered by the Go proxy
-	@.ci/packages cargo go gcc binutils curl
-	@$(MAKE) --no-print-directory -C bindings/go demo
+demo-go: go ## The guide to 401 with the Go proxy: its commands and their answers
+	@.ci/packages curl python3
+	@tests/hosts/guide.py go
 fuzz-go: ## Fuzz the Go module for TIME, 60s if not given
 	@.ci/packages cargo go gcc binutils
 	$(MAKE) -C bindings/go fuzz

@@ -129,6 +129,8 @@ class Gate:
         self.process = subprocess.Popen(
             ["nginx", "-p", self.folder, "-e", "stderr", "-c", self.folder / "nginx.conf"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            # Debian's nginx is where not everybody looks.
+            env=os.environ | {"PATH": os.environ["PATH"] + ":/usr/sbin"},
             preexec_fn=prepare_child,
         )
         relaying = threading.Thread(target=relay, args=(self.process.stderr,), daemon=True)

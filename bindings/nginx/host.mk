@@ -11,4 +11,5 @@ test-nginx: nginx ## nginx: the vectors, other modules, reloads under load
 
 .PHONY: demo-nginx
 demo-nginx: nginx ## The guide to 401 with nginx: its commands and their answers
-	bindings/nginx/demo.sh
+	@.ci/packages nginx curl python3
+	@tests/hosts/guide.py nginx

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/plant"))
 import plant  # noqa: E402
 
-SDK = ("test_sdk.py", "test_document.py")
+SDK = ("test_sdk.py",)
 ENVIRONMENT = plant.ENVIRONMENT | {"GODEBUG": "cgocheck=1"}
 # The ways in which a host that does not run fails its tests.
 NOT_RUNNING = ("instead of listening", "nothing listens on", "raise Refused(")

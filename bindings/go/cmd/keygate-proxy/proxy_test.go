@@ -2,13 +2,10 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
-
-	"github.com/keygate/keygate/bindings/go/internal/steps"
 )
 
 // binary is the proxy that the tests run, built with the flags that they were built with.
@@ -34,10 +31,4 @@ func TestMain(m *testing.M) {
 	}
 	os.RemoveAll(folder)
 	os.Exit(status)
-}
-
-func TestTroubleshootingSteps(t *testing.T) {
-	if err := steps.Run(binary, io.Discard); err != nil {
-		t.Fatal(err)
-	}
 }
