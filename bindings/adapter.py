@@ -10,7 +10,8 @@ accepts. The host's log goes to standard error, with the decision on each reques
 JSON. A configuration that is refused ends it with 1 and a sentence. SIGHUP: CONFIG has changed; a
 bad one is reported and the one before stays. SIGTERM: it ends.
 
-`cannot-carry` prints the test vectors that the host cannot be asked: name, tab, reason."""
+`cannot-carry` prints what the host cannot carry, test vectors and what is named in
+tests/hosts/gates.py: name, tab, reason."""
 
 import json
 import os

@@ -54,5 +54,30 @@ def new_gate(host, tmp_path):
         gate.stop()
 
 
+@pytest.fixture
+def carried(host, request):
+    """carried(name, reason): why the host cannot carry this, or None. It has to be listed so."""
+    import gates
+
+    def check(name, reason):
+        assert name in gates.NAMES
+        listed = gates.not_carried(host)
+        if request.config.getoption("--update"):
+            listed.pop(name, None)
+            listed |= {name: reason} if reason else {}
+            gates.write_not_carried(host, listed)
+        assert listed.get(name) == reason, name
+
+    return check
+
+
+@pytest.fixture
+def recorder():
+    import upstreams
+
+    with upstreams.Recorder() as upstream:
+        yield upstream
+
+
 def pytest_addoption(parser):
     parser.addoption("--update", action="store_true", help="write the lists of what hosts do not carry anew")

@@ -15,6 +15,29 @@ FOUND = {path.parent.name: path for path in sorted((hosts.ROOT / "bindings").glo
 CHOSEN = os.environ.get("KEYGATE_HOSTS", "").split() or list(FOUND)
 
 
+# What a host may say that it cannot carry, besides vectors.
+NAMES = (
+    "forwarding/header-index",
+    "forwarding/header-names",
+    "forwarding/header-order",
+    "forwarding/request-stream",
+    "forwarding/target",
+    "forwarding/trailers",
+    "reload/unused-connection",
+)
+
+
+def not_carried(host):
+    """bindings/HOST/not-carried.txt: names and reasons."""
+    text = (FOUND[host].parent / "not-carried.txt").read_text()
+    return dict(line.split("\t") for line in text.splitlines())
+
+
+def write_not_carried(host, names):
+    text = "".join(f"{name}\t{names[name]}\n" for name in sorted(names))
+    (FOUND[host].parent / "not-carried.txt").write_text(text)
+
+
 class Refused(Exception):
     """The adapter ended instead of listening: its exit status and all that it wrote."""
 
@@ -71,6 +94,17 @@ class Gate:
                 since = time.monotonic()
             assert since < end, "the configuration is not in force"
             time.sleep(0.02)
+
+    def refuses(self, settings):
+        """Tells the host of a configuration that it must not take. Returns what it then writes beside
+        decisions."""
+        before = self.other_lines()
+        self.change(settings)
+        hosts.wait_until(lambda: len(self.other_lines()) > len(before), 20)
+        return "\n".join(self.other_lines()[len(before) :])
+
+    def other_lines(self):
+        return [line for line in self.log().splitlines() if '"verdict"' not in line]
 
     def log(self):
         return self.written.read_text("latin-1")
