@@ -49,7 +49,8 @@ def read_config(path):
     )
     if checked.returncode not in (0, 1):
         raise Refused(checked.stderr.decode(errors="replace").strip())
-    config = json.loads(text.removeprefix(b"\xef\xbb\xbf"))
+    # No number is ours, and Python refuses to read an integer of thousands of digits.
+    config = json.loads(text.removeprefix(b"\xef\xbb\xbf"), parse_int=float)
     return config.get("proxy", config)
 
 

@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODULE = ROOT / "target/nginx/ngx_http_keygate_module.so"
 VECTORS = ROOT / "tests/vectors"
 
+SECONDS = 10  # more than enough for an answer
 CHALLENGE = 'Bearer realm="keygate"'
 CHALLENGE_INVALID = 'Bearer realm="keygate", error="invalid_token"'
 
@@ -123,6 +124,47 @@ def wait_until(holds, seconds=5):
 def ask(port, method="GET", target="/v1/models", headers=(), body=b"", address="127.0.0.1"):
     with Connection(port, address) as connection:
         return connection.request(method, target, headers, body)
+
+
+def lines(*text):
+    return "\r\n".join([*text, "", ""]).encode("latin-1")
+
+
+def exchange(port, data, quiet=1.0):
+    """Sends the bytes, and returns all that comes until the host closes or says nothing more."""
+    got = b""
+    with socket.create_connection(("127.0.0.1", port), SECONDS) as connection:
+        try:
+            connection.sendall(data)
+            connection.settimeout(quiet)
+            while more := connection.recv(65536):
+                got += more
+        except (TimeoutError, ConnectionError):
+            pass
+    return got
+
+
+def statuses(data):
+    return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3})\b", data)]
+
+
+def chunked(method, target, headers, body, trailers):
+    return lines(
+        f"{method} {target} HTTP/1.1", "Host: gate.test", "Transfer-Encoding: chunked", *headers, "",
+        f"{len(body):x}", body, "0", *trailers,
+    )
+
+
+def spelling(name):
+    """What a name is a spelling of."""
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def runs(key, text, size=6):
+    """The pieces of a key in a text."""
+    return {key[at : at + size] for at in range(len(key) - size + 1)} & {
+        text[at : at + size] for at in range(len(text) - size + 1)
+    }
 
 
 class Upstream:

@@ -150,18 +150,3 @@ def test_vectors(host, tmp_path, request):
     assert not wrong, f"{len(wrong)} of {len(results)} vectors differ: {wrong[:10]}"
     assert not_carried == listed
     print(f"{host}: {len(results) - len(listed)} vectors, {len(listed)} not carried")
-
-
-@pytest.mark.parametrize("host", gates.CHOSEN)
-def test_refused_configurations(host, tmp_path):
-    taken = []
-    for number, (config, vectors) in enumerate(by_config(["config_errors"]).items()):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        try:
-            gates.Gate(host, folder, hosts.free_port(), json.loads(config)).stop()
-            taken.append(vectors[0]["name"])
-        except gates.Refused as refused:
-            status, output = refused.args
-            assert status == 1 and output.strip(), (vectors[0]["name"], output)
-    assert not taken
