@@ -5,7 +5,8 @@
 .PHONY: test-hosts
 test-hosts: nginx go ## The vectors, known attacks, the guide to 401 and more through every host
 	$(CARGO) build --quiet --locked --package keygate-cli
-	tests/hosts/run.sh requirements.txt test_vectors.py test_guide.py test_attacks.py
+	tests/hosts/run.sh requirements.txt test_vectors.py test_guide.py test_reload.py test_forwarding.py \
+		test_config.py test_attacks.py
 
 .PHONY: test-sdk
 test-sdk: nginx go ## The vendors' clients through nginx and the Go proxy
