@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -14,8 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -194,123 +191,6 @@ func TestStripping(t *testing.T) {
 	}
 }
 
-// A client's trailers take no key to the upstream, nor the name of the header that one stood in.
-func TestTrailersOfAClient(t *testing.T) {
-	upstream := newUpstream(t)
-	for _, config := range []string{strict(always), `{"auth_mode":"off","api_key":"` + always + `"}`} {
-		proxy := start(t, config, upstream.URL)
-		for _, method := range []string{"POST", "OPTIONS"} {
-			r, _ := http.NewRequest(method, "http://"+proxy.Addr+"/", io.MultiReader(strings.NewReader("body")))
-			r.Header.Set("X-Api-Key", always)
-			r.Header.Set("TE", "trailers")
-			r.Trailer = http.Header{"X-Api-Key": {always}, "X_goog_api_key": {always}, "Authorization": {"Bearer " + always}, "X-Checksum": {"1"}}
-			answer, err := http.DefaultClient.Do(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			answer.Body.Close()
-			got, _ := upstream.Last()
-			for name := range got.Trailer {
-				if name != "X-Checksum" {
-					t.Errorf("%s: the trailer %s arrived: %q", method, name, got.Trailer[name])
-				}
-			}
-		}
-	}
-}
-
-// An event arrives while the upstream still holds the next one back.
-func TestServerSentEvents(t *testing.T) { testStream(t, "text/event-stream") }
-
-// So does a part of any other body, also of one whose length is known.
-func TestStreamingBody(t *testing.T) { testStream(t, "application/x-ndjson") }
-
-func testStream(t *testing.T, contentType string) {
-	proceed := make(chan struct{})
-	upstream := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", contentType)
-		if contentType != "text/event-stream" {
-			w.Header().Set("Content-Length", "27")
-		}
-		for i := range 3 {
-			fmt.Fprintf(w, "data: %d\n\n", i)
-			w.(http.Flusher).Flush()
-			select {
-			case <-proceed:
-			case <-r.Context().Done():
-				return
-			}
-		}
-	})
-	proxy := start(t, strict(always), upstream)
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	r, _ := http.NewRequestWithContext(ctx, "GET", "http://"+proxy.Addr+"/events", nil)
-	r.Header.Set("X-Api-Key", always)
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	lines := bufio.NewReader(answer.Body)
-	for i := range 3 {
-		line, err := lines.ReadString('\n')
-		if err == nil {
-			_, err = lines.ReadString('\n')
-		}
-		if want := fmt.Sprintf("data: %d\n", i); err != nil || line != want {
-			t.Fatalf("%q, %v", line, err)
-		}
-		proceed <- struct{}{}
-	}
-}
-
-// A request's body reaches the upstream while the client is still sending it.
-func TestStreamingRequestBody(t *testing.T) {
-	got := make(chan string, 2)
-	upstream := serve(t, func(_ http.ResponseWriter, r *http.Request) {
-		buffer := make([]byte, 16)
-		for {
-			n, err := r.Body.Read(buffer)
-			if n > 0 {
-				got <- string(buffer[:n])
-			}
-			if err != nil {
-				return
-			}
-		}
-	})
-	proxy := start(t, strict(always), upstream)
-	body, writer := io.Pipe()
-	r, _ := http.NewRequest("POST", "http://"+proxy.Addr+"/", body)
-	r.Header.Set("X-Api-Key", always)
-	done := make(chan error, 1)
-	go func() {
-		answer, err := http.DefaultClient.Do(r)
-		if err == nil {
-			err = answer.Body.Close()
-		}
-		done <- err
-	}()
-	for _, part := range []string{"one", "two"} {
-		if _, err := io.WriteString(writer, part); err != nil {
-			t.Fatal(err)
-		}
-		select {
-		case text := <-got:
-			if text != part {
-				t.Fatalf("%q, want %q", text, part)
-			}
-		case <-time.After(10 * time.Second):
-			t.Fatal("the body is held back")
-		}
-	}
-	writer.Close()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-}
-
 // An upstream answers before it has taken the body: the rest must still pass, both ways.
 func TestAnswerBeforeTheBody(t *testing.T) {
 	upstream := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -338,138 +218,6 @@ func TestAnswerBeforeTheBody(t *testing.T) {
 	if text, err := io.ReadAll(answer.Body); err != nil || string(text) != "late" {
 		t.Fatalf("%q, %v", text, err)
 	}
-}
-
-// After an upgrade, bytes pass both ways as they come.
-func TestWebSocketUpgrade(t *testing.T) {
-	var seen atomic.Pointer[http.Request]
-	upstream := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		seen.Store(r)
-		c, buffered, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			return
-		}
-		defer c.Close()
-		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
-		_, _ = io.Copy(c, buffered)
-	})
-	proxy := start(t, strict(always), upstream)
-	dial := func(key string) (net.Conn, *bufio.Reader, string) {
-		c, err := net.Dial("tcp", proxy.Addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
-		fmt.Fprintf(c, "GET /v1/realtime HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer %s\r\n\r\n", key)
-		reader := bufio.NewReader(c)
-		line, err := reader.ReadString('\n')
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c, reader, line
-	}
-	if _, _, line := dial(first); !strings.HasPrefix(line, "HTTP/1.1 401 ") || seen.Load() != nil {
-		t.Fatalf("a wrong key: %q", line)
-	}
-	c, reader, line := dial(always)
-	if !strings.HasPrefix(line, "HTTP/1.1 101 ") {
-		t.Fatal(line)
-	}
-	for line != "\r\n" {
-		var err error
-		if line, err = reader.ReadString('\n'); err != nil {
-			t.Fatal(err)
-		}
-	}
-	frame := []byte{0x81, 0x85, 1, 2, 3, 4, 'h' ^ 1, 'e' ^ 2, 'l' ^ 3, 'l' ^ 4, 'o' ^ 1} // text, masked
-	for range 3 {
-		back := make([]byte, len(frame))
-		if _, err := c.Write(frame); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(reader, back); err != nil || !bytes.Equal(back, frame) {
-			t.Fatalf("%x, %v", back, err)
-		}
-	}
-	if r := seen.Load(); r.Header.Get("Authorization") != "" || r.Header.Get("Upgrade") != "websocket" {
-		t.Error("the upgrade arrived with the key, or not as an upgrade")
-	}
-}
-
-// Keys change while clients keep asking: none of their requests fails, a new key is accepted and a
-// retired one refused once the change is in force, and no policy is a mixture of two.
-func TestReloadUnderLoad(t *testing.T) {
-	upstream := newUpstream(t)
-	const a = `{"auth_mode":"strict","keys":[{"key":"` + always + `"},{"key":"` + first + `"}],"sources":[{"name":"authorization","bearer":true},{"name":"x-a"}]}`
-	const b = `{"auth_mode":"strict","keys":[{"key":"` + always + `"},{"key":"` + second + `"}],"sources":[{"name":"authorization","bearer":true},{"name":"x-b"}]}`
-	proxy := start(t, a, upstream.URL)
-	transport := &http.Transport{MaxIdleConnsPerHost: 16}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
-	stop := make(chan struct{})
-	var requests atomic.Int64
-	var load sync.WaitGroup
-	for worker := range 8 {
-		load.Add(1)
-		go func() {
-			defer load.Done()
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				requests.Add(1)
-				if worker%2 == 0 {
-					if got := status(client, proxy, always); got != 200 {
-						t.Errorf("a request with a key of both policies was answered %d", got)
-						return
-					}
-					continue
-				}
-				r, _ := http.NewRequest("GET", "http://"+proxy.Addr+"/", nil)
-				r.Header.Set("X-A", second) // right by neither, and by a mixture
-				r.Header.Set("X-B", first)
-				answer, err := client.Do(r)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				_, _ = io.Copy(io.Discard, answer.Body)
-				answer.Body.Close()
-				if answer.StatusCode != 401 {
-					t.Errorf("a mixture: %d", answer.StatusCode)
-					return
-				}
-			}
-		}()
-	}
-	slowest := time.Duration(0)
-	for i := range 8 {
-		config, current, retired := b, second, first
-		if i%2 == 1 {
-			config, current, retired = a, first, second
-		}
-		since := time.Now()
-		if err := proxy.Set(config); err != nil {
-			t.Fatal(err)
-		}
-		slowest = max(slowest, time.Since(since))
-		if got := status(client, proxy, current); got != 200 {
-			t.Errorf("the new key: %d", got)
-		}
-		if got := status(client, proxy, retired); got != 401 {
-			t.Errorf("the retired key: %d", got)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	close(stop)
-	load.Wait()
-	if slowest > time.Second {
-		t.Errorf("a change took %v", slowest)
-	}
-	t.Logf("%d requests, 8 changes, the slowest in force after %v", requests.Load(), slowest)
 }
 
 // However a file changes, and whatever is wrong with it, the gate stays shut.

@@ -228,26 +228,3 @@ func TestTerminationIsBounded(t *testing.T) {
 	}
 	<-ended
 }
-
-// A line of the log has the names that the test vectors have for the same things.
-func TestDecisionRecord(t *testing.T) {
-	upstream := newUpstream(t)
-	proxy := start(t, strict(first, second), upstream.URL)
-	for key, want := range map[string]host.Record{
-		second: {"verdict": "allow", "reason": "key_matched", "effective_mode": "strict", "source": "authorization", "key_index": 1.0, "key_label": "key-1"},
-		first:  {"verdict": "allow", "reason": "key_matched", "effective_mode": "strict", "source": "authorization", "key_index": 0.0, "key_label": "key-0"},
-		always: {"verdict": "deny", "reason": "key_mismatch", "effective_mode": "strict", "source": "authorization"},
-	} {
-		mark := proxy.Mark()
-		status(http.DefaultClient, proxy, key)
-		got, err := proxy.Decision(mark)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range []string{"verdict", "reason", "effective_mode", "source", "key_index", "key_label"} {
-			if got[name] != want[name] {
-				t.Errorf("%s: %v, want %v", name, got[name], want[name])
-			}
-		}
-	}
-}
