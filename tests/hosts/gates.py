@@ -28,7 +28,8 @@ NAMES = (
 
 def not_carried(host):
     """bindings/HOST/not-carried.txt: names and reasons."""
-    text = (FOUND[host].parent / "not-carried.txt").read_text()
+    path = FOUND[host].parent / "not-carried.txt"
+    text = path.read_text() if path.exists() else ""
     return dict(line.split("\t") for line in text.splitlines())
 
 
