@@ -30,4 +30,4 @@ fi
 
 cd "$here"
 export PATH=$PATH:/usr/sbin # Debian's nginx is there, where not everybody looks
-exec timeout 600 "$environment/bin/python" -B -m pytest -p no:cacheprovider --no-header -q -rfEP "$@"
+exec timeout 1200 "$environment/bin/python" -B -m pytest -p no:cacheprovider --no-header -q -rfEP "$@"
