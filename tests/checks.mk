@@ -65,6 +65,11 @@ $(LLVM)/llvm-22/bin/llvm-cov:
 exhaustive: ## Every case of a small world, over a billion of them, against the model
 	$(CARGO) test --locked --release --all-features --test exhaustive -- --include-ignored --nocapture
 
+.PHONY: figures
+figures: lib ## Write the figures of the C library and the firmware into their READMEs
+	tests/figures.py bindings/c/README.md tests/c/figures
+	tests/figures.py bindings/firmware/README.md bindings/firmware/run.py
+
 .PHONY: faults
 faults: ## See that every fault that a control plants can be planted
 	@.ci/packages python3

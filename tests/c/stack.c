@@ -70,7 +70,7 @@ int main(int argc, char **argv) {
   config.key_count = 8;
   paint();
   CHECK(keygate_policy_init(&policy, sizeof policy, &config, NULL) == KEYGATE_OK);
-  printf("stack: %zu bytes in keygate_policy_init\n", depth(1));
+  printf("stack of keygate_policy_init: %zu bytes\n", depth(1));
 
   static char wrong[300];
   memset(wrong, 'x', sizeof wrong);
@@ -113,15 +113,16 @@ int main(int argc, char **argv) {
     deep = depth(1);
     pushed = deep > pushed ? deep : pushed;
   }
-  printf("stack: %zu bytes in keygate_decide, %zu for a request of another size, %zu in begin, push and finish\n", deepest,
-         other, pushed);
+  printf("stack of keygate_decide: %zu bytes\nstack of keygate_decide, request of another size: %zu bytes\n"
+         "stack of begin, push and finish: %zu bytes\n",
+         deepest, other, pushed);
   CHECK(deepest <= limit);
   CHECK(pushed <= limit);
   char text[2048];
   keygate_request request = {sizeof request, {"GET", 3}, {"/", 1}, &cases[1].header, 1};
   paint();
   keygate_explain(&policy, &request, KEYGATE_LANGUAGE_EN, text, sizeof text);
-  printf("stack: %zu bytes in keygate_explain\n", depth(1));
+  printf("stack of keygate_explain: %zu bytes\n", depth(1));
   paint();
   keygate_policy_wipe(&policy);
   depth(1);
