@@ -1,6 +1,6 @@
-//! The tables of the documents: what those of `tests/README.md` name is in the tree, every class that
-//! a bug is planted for has its row there, every finding has one in `bindings/README.md`, and no cell is
-//! too long to read.
+//! The documents: what the tables of `tests/README.md` name is in the tree, every class that a bug is planted for
+//! has its row there, every finding has one in `bindings/README.md`, no cell is too long to read, every binding
+//! has the same headings, and links lead somewhere.
 
 use std::collections::HashSet;
 use std::fs::{read_dir, read_to_string};
@@ -130,4 +130,73 @@ fn every_finding_is_in_the_table_of_the_hosts() {
     let codes = rows(text).filter_map(|row| row.strip_prefix("| `")?.split('`').next());
     let names = keygate::Finding::ALL.map(keygate::Finding::name);
     assert_eq!(codes.collect::<Vec<_>>(), names);
+}
+
+/// The headings that every binding has, in this order; others may stand between them.
+const HEADINGS: [&str; 4] = [
+    "## Install",
+    "## Configure",
+    "## What it cannot carry",
+    "## Figures",
+];
+
+#[test]
+fn every_binding_has_the_same_headings() {
+    let mut bindings = 0;
+    for entry in read_dir(root().join("bindings")).expect("a folder") {
+        let document = entry.expect("an entry").path().join("README.md");
+        if let Ok(text) = read_to_string(&document) {
+            bindings += 1;
+            let found: Vec<_> = text
+                .lines()
+                .filter(|line| HEADINGS.contains(line))
+                .collect();
+            assert_eq!(found, HEADINGS, "{}", document.display());
+        }
+    }
+    assert!(bindings >= 5, "{bindings} bindings: they are not found");
+}
+
+/// What GitHub makes of a heading.
+fn anchor(heading: &str) -> String {
+    let kept = |c: &char| c.is_alphanumeric() || " -_".contains(*c);
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    text.chars()
+        .filter(kept)
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut documents = Vec::new();
+    files(&root(), &[".md"], &mut documents);
+    let (mut links, mut broken) = (0, Vec::new());
+    for document in &documents {
+        let text = read_to_string(document).expect("a text");
+        for link in text.split("](").skip(1) {
+            let link = link.split(')').next().expect("a link");
+            if link.contains("://") || link.contains(char::is_whitespace) {
+                continue;
+            }
+            links += 1;
+            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => document.clone(),
+                _ => document.parent().expect("a folder").join(path),
+            };
+            let is_there = match heading {
+                "" => target.exists(),
+                _ => read_to_string(&target).is_ok_and(|text| {
+                    text.lines()
+                        .any(|line| line.starts_with('#') && anchor(line) == heading)
+                }),
+            };
+            if !is_there {
+                broken.push(format!("{}: {link}", document.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "links that lead nowhere: {broken:#?}");
+    assert!(links > 50, "{links} links: they are not found");
 }
