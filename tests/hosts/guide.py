@@ -154,7 +154,7 @@ def check(gate, upstream, one):
     """Asks, and returns the answer and what was logged. An answer that is not the guide's is an error."""
     records, written, before = len(gate.records()), len(gate.log()), len(upstream.requests)
     status, text = curl(gate, one)
-    hosts.wait_until(lambda: len(gate.records()) > records)
+    hosts.wait_until(lambda: len(gate.records()) > records, 20)
     if status != one.status:
         raise Differs(f"{one} is answered {status}")
     if one.log and one.log not in gate.log()[written:]:
