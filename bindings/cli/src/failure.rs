@@ -1,9 +1,11 @@
 //! What stops a command, in both languages.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use keygate::Language;
+
+use crate::terminal;
 
 /// The exit status of every failure.
 pub(crate) const FAILURE: u8 = 2;
@@ -38,11 +40,13 @@ impl Failure {
             Language::Zh => "错误",
             _ => "error",
         };
+        let mut text = format!("{label}: {}", self.text(language));
+        if io::stderr().is_terminal() {
+            text = terminal::wrap(&text, terminal::width(), 2).join("\n");
+        }
+        text.push('\n');
         // With standard error gone there is no one left to tell; the status still does.
-        let _ = io::Write::write_fmt(
-            &mut io::stderr(),
-            format_args!("{label}: {}\n", self.text(language)),
-        );
+        let _ = io::Write::write_all(&mut io::stderr(), text.as_bytes());
         ExitCode::from(FAILURE)
     }
 }

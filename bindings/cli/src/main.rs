@@ -5,6 +5,7 @@ mod decided;
 mod explain;
 mod failure;
 mod keygen;
+mod terminal;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

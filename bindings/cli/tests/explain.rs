@@ -294,7 +294,7 @@ fn a_terminal_gets_a_layout() {
     for (language, color) in [("en", true), ("zh", true), ("zh", false)] {
         let line = format!(
             "stty rows 24 cols 50; '{keygate}' explain --auth-mode auto --allow-lan-access --api-key {KEY} \
-             --lang {language} -- curl -H 'x-api-key: wrong' http://a/"
+             --lang {language} -- curl -H 'x-api-key: wrong' 'http://a/?key=abc'"
         );
         let mut command = Command::new("script");
         command
@@ -319,7 +319,24 @@ fn a_terminal_gets_a_layout() {
         };
         assert!(plain.lines().all(|line| width(line) <= 50), "{plain}");
         assert!(plain.lines().count() > 6, "{plain}");
+        // The two statements under one label are told apart.
+        assert_eq!(plain.matches("- ").count(), 2, "{plain}");
+        assert!(
+            !plain.lines().any(|line| line.trim_end().ends_with('-')),
+            "{plain}"
+        );
     }
+    let line =
+        format!("stty rows 24 cols 50; '{keygate}' explain --auth-mode never -- curl http://a/");
+    let mut command = Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]);
+    let output = feed(command, b"");
+    let out = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(2), "{out}");
+    assert!(
+        out.lines().count() > 1 && out.lines().all(|line| line.len() <= 50),
+        "{out}"
+    );
 }
 
 fn without_escapes(text: &str) -> String {

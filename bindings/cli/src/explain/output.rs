@@ -9,9 +9,8 @@ use serde::Serialize;
 
 use crate::decided::{Codes, Decided};
 use crate::failure::Failure;
+use crate::terminal;
 
-/// The widest that text is set, however wide the terminal is.
-const MAX_WIDTH: usize = 100;
 const METHODS: [&str; 9] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
 ];
@@ -58,11 +57,11 @@ pub(super) struct Output {
 impl Output {
     /// For `count` requests.
     pub(super) fn new(language: Language, json: bool, count: usize) -> Self {
-        let terminal = io::stdout().is_terminal() && !json;
+        let is_terminal = io::stdout().is_terminal() && !json;
         Self {
             language,
             json,
-            width: terminal.then(|| textwrap::termwidth().min(MAX_WIDTH)),
+            width: is_terminal.then(terminal::width),
             text: String::new(),
             count,
             number: 0,
@@ -123,25 +122,35 @@ impl Output {
         } else {
             AnsiColor::Red
         };
-        let mut previous = None;
-        for (section, text) in sections {
-            if section != Section::Verdict {
+        for (index, (section, text)) in sections.iter().enumerate() {
+            if index > 0 {
                 self.text.push('\n');
             }
-            // A label stands once before all that it belongs to.
-            let label = if previous == Some(section) {
+            let same = |other: Option<&(Section, String)>| {
+                other.is_some_and(|(other, _)| other == section)
+            };
+            let is_next = index > 0 && same(sections.get(index - 1));
+            let is_one_of_several = is_next || same(sections.get(index + 1));
+            // A label stands once before all that it belongs to, and a dash before each of these.
+            let label = if is_next {
                 ""
             } else {
                 section.label(self.language)
             };
-            previous = Some(section);
             self.styled(label, Style::new().bold());
             let gap = column.saturating_sub(textwrap::core::display_width(label));
             self.text.extend(std::iter::repeat_n(' ', gap));
-            let text_width = width.saturating_sub(column).max(20);
-            let options = textwrap::Options::new(text_width)
-                .word_separator(textwrap::WordSeparator::Custom(break_opportunities));
-            for (index, line) in textwrap::wrap(&text, options).iter().enumerate() {
+            let (dash, indent) = if is_one_of_several {
+                ("- ", 2)
+            } else {
+                ("", 0)
+            };
+            let lines = terminal::wrap(
+                &format!("{dash}{text}"),
+                width.saturating_sub(column),
+                indent,
+            );
+            for (index, line) in lines.iter().enumerate() {
                 if index > 0 {
                     self.text.push('\n');
                     self.text.extend(std::iter::repeat_n(' ', column));
@@ -169,18 +178,6 @@ impl Output {
         }
         crate::failure::print(&text)
     }
-}
-
-/// Where a line may be broken (UAX 14): Chinese is written without spaces.
-fn break_opportunities(line: &str) -> Box<dyn Iterator<Item = textwrap::core::Word<'_>> + '_> {
-    let mut start = 0;
-    Box::new(
-        unicode_linebreak::linebreaks(line).filter_map(move |(end, _)| {
-            let word = line.get(start..end)?;
-            start = end;
-            Some(textwrap::core::Word::from(word))
-        }),
-    )
 }
 
 fn colorless() -> bool {
