@@ -77,6 +77,41 @@
 //! A [`Policy`] never changes. Make a new one from the new configuration and swap a pointer to
 //! it; where making it fails, keep the old one and report the error.
 //!
+//! # Without `std`
+//!
+//! Nothing here needs it, or an allocator. Where a parser keeps no list of headers, push each as it
+//! comes in:
+//!
+//! ```
+//! #![no_std]
+//! # extern crate std; // for the example's `main` alone
+//! use keygate::{AuthMode, Config, ConfigError, Decision, Policy};
+//!
+//! fn gate(key: &[u8]) -> Result<Policy, ConfigError> {
+//!     Policy::new(&Config::new(AuthMode::Strict).api_key(key))
+//! }
+//!
+//! fn decide<'h>(
+//!     gate: &Policy,
+//!     method: &[u8],
+//!     target: &[u8],
+//!     mut next: impl FnMut() -> Option<(&'h [u8], &'h [u8])>,
+//! ) -> Decision {
+//!     let mut evaluation = gate.evaluate(method, target);
+//!     while let Some((name, value)) = next() {
+//!         if !evaluation.push(name, value) {
+//!             break; // nothing that follows can change the verdict
+//!         }
+//!     }
+//!     evaluation.finish()
+//! }
+//! # fn main() -> Result<(), ConfigError> {
+//! # let mut headers = [(&b"x-api-key"[..], &b"sk-example"[..])].into_iter();
+//! # assert!(decide(&gate(b"sk-example")?, b"GET", b"/", || headers.next()).is_allow());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Features
 //!
 //! None is on by default. `httparse`: [`Header`] for `httparse::Header`. `capi`: the C interface, for
