@@ -4,6 +4,8 @@ CARGO ?= cargo
 TOOLS := $(CURDIR)/target/tools
 CAPI := target/capi
 ABI := 2
+# What is built is looked for under target/.
+unexport CARGO_TARGET_DIR
 
 .DELETE_ON_ERROR:
 
