@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use keygate::Language;
-
 use crate::failure::{Failure, fail, print};
 
 #[derive(clap::Args)]
@@ -12,7 +10,7 @@ pub(crate) struct Arguments {}
 pub(crate) fn run(_arguments: &Arguments) -> ExitCode {
     match generate() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(Language::En),
+        Err(failure) => failure.report(crate::language_of_the_user()),
     }
 }
 

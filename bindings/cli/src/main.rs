@@ -4,6 +4,7 @@ mod check;
 mod decided;
 mod explain;
 mod failure;
+mod help;
 mod keygen;
 mod terminal;
 
@@ -11,7 +12,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, CommandFactory, Parser, Subcommand};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 use keygate::Language;
 
 use crate::failure::{FAILURE, Failure, fail, glued_to};
@@ -34,7 +35,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match Arguments::try_parse().map(|arguments| arguments.command) {
+    let mut command = Arguments::command();
+    if language(std::env::args_os().skip(1)) == Language::Zh {
+        command = help::in_chinese(command);
+    }
+    let matches = command.try_get_matches();
+    match matches.and_then(|matches| Ok(Arguments::from_arg_matches(&matches)?.command)) {
         Ok(Command::Explain(arguments)) => explain::run(arguments),
         Ok(Command::Check(arguments)) => check::run(&arguments),
         Ok(Command::Keygen(arguments)) => keygen::run(&arguments),
