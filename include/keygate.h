@@ -913,6 +913,12 @@ const char *keygate_reason_text(keygate_reason reason, keygate_language language
 /** The name of a reason, "key_mismatch" for example. Static; "unknown" for any other number. */
 const char *keygate_reason_name(keygate_reason reason);
 
+/**
+ * The name of a field, "auth_mode" or "keys.label" for example, and "" of KEYGATE_FIELD_CONFIG. Static;
+ * "unknown" for any other number.
+ */
+const char *keygate_field_name(int32_t field);
+
 /** The name of a mode, "all_except_health" for example. Static; "unknown" for any other number. */
 const char *keygate_mode_name(keygate_mode mode);
 

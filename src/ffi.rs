@@ -1430,8 +1430,6 @@ pub unsafe extern "C" fn keygate_config_error_text(
 
 impl keygate_config_error {
     fn write(&self, language: Language, to: &mut impl fmt::Write) -> fmt::Result {
-        let numbered = |field: &&ConfigField| field.code() == self.field;
-        let field = ConfigField::ALL.iter().find(numbered);
         let classed = |class: &&ByteClass| class.code() == self.byte_class;
         let mut error = ConfigError {
             index: (self.index != usize::MAX).then_some(self.index),
@@ -1440,7 +1438,7 @@ impl keygate_config_error {
             column: self.column,
             ..ConfigError::new(
                 ConfigErrorKind::Json,
-                field.copied().unwrap_or(ConfigField::Config),
+                field(self.field).unwrap_or(ConfigField::Config),
             )
         };
         if let Some(kind) = kind(self.status) {
@@ -2047,6 +2045,11 @@ fn reason(code: keygate_reason) -> Option<Reason> {
     all.find(|reason| reason.code() == code)
 }
 
+fn field(number: i32) -> Option<ConfigField> {
+    let mut all = ConfigField::ALL.iter().copied();
+    all.find(|field| field.code() == number)
+}
+
 fn kind(status: keygate_status) -> Option<ConfigErrorKind> {
     let mut all = ConfigErrorKind::ALL.iter().copied();
     all.find(|kind| kind.code() == status)
@@ -2068,6 +2071,15 @@ pub extern "C" fn keygate_reason_text(
 pub extern "C" fn keygate_reason_name(reason: keygate_reason) -> *const c_char {
     self::reason(reason)
         .map_or(c"unknown", Reason::c_name)
+        .as_ptr()
+}
+
+/// The name of a field, "auth_mode" or "keys.label" for example, and "" of KEYGATE_FIELD_CONFIG. Static;
+/// "unknown" for any other number.
+#[unsafe(no_mangle)]
+pub extern "C" fn keygate_field_name(field: i32) -> *const c_char {
+    self::field(field)
+        .map_or(c"unknown", ConfigField::c_name)
         .as_ptr()
 }
 

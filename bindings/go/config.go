@@ -169,21 +169,6 @@ func (e *ConfigError) Error() string { return e.Text(English) }
 // Unwrap gives ErrConfig and the Status.
 func (e *ConfigError) Unwrap() []error { return []error{ErrConfig, e.Status} }
 
-// fields are the names of the fields. An entry's are those of its list and its own.
-var fields = map[C.int32_t]string{
-	C.KEYGATE_FIELD_AUTH_MODE:        "auth_mode",
-	C.KEYGATE_FIELD_ALLOW_LAN_ACCESS: "allow_lan_access",
-	C.KEYGATE_FIELD_API_KEY:          "api_key",
-	C.KEYGATE_FIELD_KEYS:             "keys",
-	C.KEYGATE_FIELD_KEY:              "keys.key",
-	C.KEYGATE_FIELD_LABEL:            "keys.label",
-	C.KEYGATE_FIELD_SOURCES:          "sources",
-	C.KEYGATE_FIELD_SOURCE_NAME:      "sources.name",
-	C.KEYGATE_FIELD_BEARER:           "sources.bearer",
-	C.KEYGATE_FIELD_EXEMPT:           "exempt",
-	C.KEYGATE_FIELD_PROXY:            "proxy",
-}
-
 // refused makes an error of what the library found.
 func refused(status C.keygate_status, from *C.keygate_config_error) error {
 	if Status(status) == ok {
@@ -191,7 +176,7 @@ func refused(status C.keygate_status, from *C.keygate_config_error) error {
 	}
 	return &ConfigError{
 		Status: Status(status),
-		Field:  fields[from.field],
+		Field:  C.GoString(C.keygate_field_name(from.field)),
 		Index:  int(from.index), // SIZE_MAX is -1
 		Line:   int(from.line),
 		Column: int(from.column),

@@ -176,9 +176,9 @@ impl ConfigErrorKind {
     }
 }
 
-/// A row a field: the pinned number, where it stands, and what its value must be.
+/// A row a field: the pinned number, the name, and what its value must be.
 macro_rules! fields {
-    ($($(#[$doc:meta])* $field:ident = $code:literal, $list:literal, $part:literal, $en:literal, $zh:literal;)*) => {
+    ($($(#[$doc:meta])* $field:ident = $code:literal, $name:literal, $en:literal, $zh:literal;)*) => {
         numbered! {
             /// A field of a configuration. The numbers are those of the C interface.
             ConfigField: i32 {
@@ -187,10 +187,9 @@ macro_rules! fields {
         }
 
         impl ConfigField {
-            /// The field, and the part of an entry where it is a list.
-            pub(crate) const fn place(self) -> (&'static str, &'static str) {
+            pub(crate) const fn c_name(self) -> &'static CStr {
                 match self {
-                    $(Self::$field => ($list, $part),)*
+                    $(Self::$field => $name,)*
                 }
             }
 
@@ -205,33 +204,46 @@ macro_rules! fields {
 
 fields! {
     /// The object itself.
-    Config = 0, "", "", c"must be an object", c"必须是对象";
+    Config = 0, c"", c"must be an object", c"必须是对象";
     /// `auth_mode`
-    AuthMode = 1, "auth_mode", "", c"must be a string", c"必须是字符串";
+    AuthMode = 1, c"auth_mode", c"must be a string", c"必须是字符串";
     /// `allow_lan_access`
-    AllowLanAccess = 2, "allow_lan_access", "", c"must be true or false", c"必须是 true 或 false";
+    AllowLanAccess = 2, c"allow_lan_access", c"must be true or false", c"必须是 true 或 false";
     /// `api_key`
-    ApiKey = 3, "api_key", "", c"must be a string", c"必须是字符串";
+    ApiKey = 3, c"api_key", c"must be a string", c"必须是字符串";
     /// `keys`, or an entry of it
-    Keys = 4, "keys", "",
+    Keys = 4, c"keys",
         c"must be a list of objects like {\"key\": \"...\", \"label\": \"...\"}",
         c"必须是由 {\"key\": \"...\", \"label\": \"...\"} 这样的对象组成的列表";
     /// `key` in an entry of `keys`
-    Key = 5, "keys", "key", c"must be a string", c"必须是字符串";
+    Key = 5, c"keys.key", c"must be a string", c"必须是字符串";
     /// `label` in an entry of `keys`
-    Label = 6, "keys", "label", c"must be a string", c"必须是字符串";
+    Label = 6, c"keys.label", c"must be a string", c"必须是字符串";
     /// `sources`, or an entry of it
-    Sources = 7, "sources", "",
+    Sources = 7, c"sources",
         c"must be a list of objects like {\"name\": \"...\", \"bearer\": true}",
         c"必须是由 {\"name\": \"...\", \"bearer\": true} 这样的对象组成的列表";
     /// `name` in an entry of `sources`
-    SourceName = 8, "sources", "name", c"must be a string", c"必须是字符串";
+    SourceName = 8, c"sources.name", c"must be a string", c"必须是字符串";
     /// `bearer` in an entry of `sources`
-    Bearer = 9, "sources", "bearer", c"must be true or false", c"必须是 true 或 false";
+    Bearer = 9, c"sources.bearer", c"must be true or false", c"必须是 true 或 false";
     /// `exempt`, or an entry of it
-    Exempt = 10, "exempt", "", c"must be a list of strings", c"必须是由字符串组成的列表";
+    Exempt = 10, c"exempt", c"must be a list of strings", c"必须是由字符串组成的列表";
     /// `proxy`
-    Proxy = 11, "proxy", "", c"must be an object", c"必须是对象";
+    Proxy = 11, c"proxy", c"must be an object", c"必须是对象";
+}
+
+impl ConfigField {
+    /// Its name: `auth_mode`, or `keys.label` for a part of an entry. Empty for the object itself.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        plain(self.c_name())
+    }
+
+    /// The field, and the part of an entry where it is a list.
+    pub(crate) fn place(self) -> (&'static str, &'static str) {
+        self.name().split_once('.').unwrap_or((self.name(), ""))
+    }
 }
 
 /// A row a class of bytes that people paste into keys without seeing them.

@@ -343,13 +343,13 @@ impl Name {
         }
         let folded = without_s(self.folded.bytes().unwrap_or(&[]));
         for field in OURS {
-            let (own, _) = field.place();
+            let own = field.name();
             if own.as_bytes() == exact {
                 return Meaning::Ours(field);
             }
         }
         for field in OURS {
-            let (own, _) = field.place();
+            let own = field.name();
             let own = without_s(own.as_bytes())
                 .iter()
                 .filter(|byte| **byte != b'_');

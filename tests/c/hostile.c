@@ -410,8 +410,12 @@ static void unknown_numbers(void) {
   /* Total: every number has a text, and each constant its own. */
   for (int number = -300; number < 300; number++) {
     CHECK(*keygate_reason_text(number, KEYGATE_LANGUAGE_EN) && *keygate_reason_name(number) && *keygate_status_text(number, KEYGATE_LANGUAGE_EN));
+    CHECK((number == KEYGATE_FIELD_CONFIG) == !*keygate_field_name(number));
     CHECK(*keygate_mode_name(number) && *keygate_finding_name((uint32_t)number));
   }
+  CHECK(strcmp(keygate_field_name(KEYGATE_FIELD_LABEL), "keys.label") == 0);
+  CHECK(strcmp(keygate_field_name(KEYGATE_FIELD_PROXY), "proxy") == 0);
+  CHECK(strcmp(keygate_field_name(KEYGATE_FIELD_PROXY + 1), "unknown") == 0);
   CHECK(strcmp(keygate_finding_name(0), "unknown") == 0);
   CHECK(strcmp(keygate_finding_name(3), "unknown") == 0);
   CHECK(strcmp(keygate_finding_name(KEYGATE_FINDING_OPTIONS_CASE), "options_case") == 0);
