@@ -18,7 +18,21 @@ WORK = ROOT / "target/coverage"
 sys.path.insert(0, str(HERE / "plant"))
 import plant  # noqa: E402
 
-REASONED = {
+# Of the slots of the texts, while the core is compiled: where one is wrong, it does not compile.
+COMPILED = [
+    "while let [first, after @ ..] = rest {",
+    "if *first == b'{' {",
+    "while row < Self::NAMES.len() {",
+    "while at < name.len() && at < text.len() && name[at] == text[at] {",
+    "if at == name.len() && at < text.len() && text[at] == b'}' {",
+]
+REASONED = {("template.rs", text): "decided while the core is compiled" for text in COMPILED} | {
+    ("text.rs", "if let Some(slot) = Slot::named(slot) {"):
+        "never false: a text with an unknown slot does not compile",
+    ("policy.rs", "let Ok(label) = Vec::from_slice(key.label) else {"):
+        "never false: the configuration has refused a label that is too long",
+    ("policy.rs", "let Some(name) = Name::new(source.name) else {"):
+        "never false: the configuration has refused a name that is empty or too long",
     ("policy.rs", "if let Some(sources) = self.by_length.get_mut(len) {"):
         "never false: the table has a place for every length of a name",
 }

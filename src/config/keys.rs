@@ -131,10 +131,8 @@ fn split_label(line: &[u8]) -> (&[u8], Option<&[u8]>) {
     let mut at = line.len();
     while let Some(before) = at.checked_sub(1) {
         at = before;
-        let (Some(secret), Some(rest)) = (line.get(..at), line.get(at..)) else {
-            continue;
-        };
-        if let Some(label) = rest.strip_prefix(LABEL) {
+        let label = line.get(at..).and_then(|rest| rest.strip_prefix(LABEL));
+        if let (Some(secret), Some(label)) = (line.get(..at), label) {
             return (secret, Some(label));
         }
     }

@@ -746,10 +746,11 @@ static void config_errors(void) {
   CHECK(keygate_policy_init(&policy, sizeof policy, &config, (keygate_config_error *)((char *)&error + 1)) ==
         KEYGATE_ERR_ALIGNMENT);
   invalid(&policy, &request);
-  for (size_t size = 0; size < offsetof(keygate_config_error, field); size++) {
+  size_t too_short = offsetof(keygate_config_error, field);
+  for (size_t size = 0; size < too_short + 2; size++) {
     make(&policy);
     error = stale_error();
-    error.size = size;
+    error.size = size < too_short ? size : size == too_short ? SIZE_MAX : (size_t)PTRDIFF_MAX + 1;
     keygate_config_error before = error;
     CHECK(keygate_policy_init(&policy, sizeof policy, &config, &error) == KEYGATE_ERR_SIZE);
     CHECK(memcmp(&error, &before, sizeof error) == 0);
