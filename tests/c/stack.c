@@ -72,6 +72,34 @@ int main(int argc, char **argv) {
   CHECK(keygate_policy_init(&policy, sizeof policy, &config, NULL) == KEYGATE_OK);
   printf("stack of keygate_policy_init: %zu bytes\n", depth(1));
 
+  /* A key that is written with escapes is put together on the way; one that cannot be used, too. */
+#define LIST "{\"auth_mode\":\"strict\",\"keys\":[{\"label\":\"a\",\"key\":\""
+  static const char *const texts[] = {
+      LIST "sk-key-to-be-found-on-the-stack\"}]}",
+      LIST "sk-key-to-be-found-on-the-stac\\u006b\"}]}",
+      LIST "sk-key-to-be-found-on-the-stack\\u0001\"}]}",
+      LIST "sk-key-to-be-found-on-the-stack\"}],\"sk-key-to-be-found-on-the-stack\":0}",
+      LIST "sk-key-to-be-found-on-the-stack",
+  };
+  size_t parsed = 0;
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    static keygate_policy other_policy;
+    keygate_str json = {texts[i], strlen(texts[i])};
+    paint();
+    keygate_status status = keygate_policy_parse(&other_policy, sizeof other_policy, json, NULL, 0, NULL);
+    size_t deep = depth(1);
+    parsed = deep > parsed ? deep : parsed;
+    CHECK((status == KEYGATE_OK) == (i < 2));
+  }
+  printf("stack of keygate_policy_parse: %zu bytes\n", parsed);
+  static const keygate_str lines = {key, sizeof key - 1};
+  static keygate_key_file file;
+  keygate_key from_file;
+  paint();
+  keygate_key_file_begin(&file, sizeof file, lines);
+  CHECK(keygate_key_file_next(&file, &from_file) && keygate_key_file_end(&file, NULL) == KEYGATE_OK);
+  depth(1);
+
   static char wrong[300];
   memset(wrong, 'x', sizeof wrong);
   const struct {
