@@ -4,7 +4,7 @@ use core::ffi::CStr;
 use core::fmt;
 
 use crate::mode::EffectiveMode;
-use crate::text::{Language, Text, numbered, plain, text};
+use crate::text::{Language, numbered, plain, worded};
 
 /// Allow or deny.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,19 +38,11 @@ macro_rules! reasons {
             }
         }
 
+        worded! {
+            Reason { $($reason: $name, $en, $zh;)* }
+        }
+
         impl Reason {
-            pub(crate) const fn c_name(self) -> &'static CStr {
-                match self {
-                    $(Self::$reason => $name,)*
-                }
-            }
-
-            pub(crate) const fn texts(self) -> Text {
-                match self {
-                    $(Self::$reason => text($en, $zh),)*
-                }
-            }
-
             /// The number of the rule in the [crate's documentation](crate).
             #[must_use]
             pub const fn rule(self) -> Option<u8> {

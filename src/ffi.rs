@@ -1430,18 +1430,17 @@ pub unsafe extern "C" fn keygate_config_error_text(
 
 impl keygate_config_error {
     fn write(&self, language: Language, to: &mut impl fmt::Write) -> fmt::Result {
-        let classed = |class: &&ByteClass| class.code() == self.byte_class;
         let mut error = ConfigError {
             index: (self.index != usize::MAX).then_some(self.index),
-            byte_class: ByteClass::ALL.iter().find(classed).copied(),
+            byte_class: ByteClass::with_code(self.byte_class),
             line: self.line,
             column: self.column,
             ..ConfigError::new(
                 ConfigErrorKind::Json,
-                field(self.field).unwrap_or(ConfigField::Config),
+                ConfigField::with_code(self.field).unwrap_or(ConfigField::Config),
             )
         };
-        if let Some(kind) = kind(self.status) {
+        if let Some(kind) = ConfigErrorKind::with_code(self.status) {
             error.kind = kind;
             return error.write(language, to);
         }
@@ -1980,8 +1979,8 @@ pub unsafe extern "C" fn keygate_findings(
 }
 
 fn finding(one_bit: u32) -> Option<Finding> {
-    let mut all = Finding::ALL.iter().copied();
-    all.find(|finding| finding.bit() == one_bit)
+    let number = u8::try_from(one_bit.trailing_zeros()).ok()?;
+    Finding::with_code(number).filter(|finding| finding.bit() == one_bit)
 }
 
 /// The name of a finding, "bearer_no_space" for example. Static; "unknown" unless exactly one known
@@ -2040,21 +2039,6 @@ pub unsafe extern "C" fn keygate_generate_key(
     }
 }
 
-fn reason(code: keygate_reason) -> Option<Reason> {
-    let mut all = Reason::ALL.iter().copied();
-    all.find(|reason| reason.code() == code)
-}
-
-fn field(number: i32) -> Option<ConfigField> {
-    let mut all = ConfigField::ALL.iter().copied();
-    all.find(|field| field.code() == number)
-}
-
-fn kind(status: keygate_status) -> Option<ConfigErrorKind> {
-    let mut all = ConfigErrorKind::ALL.iter().copied();
-    all.find(|kind| kind.code() == status)
-}
-
 /// One sentence for the operator's log. Static; "unknown reason" for any other number.
 #[unsafe(no_mangle)]
 pub extern "C" fn keygate_reason_text(
@@ -2062,14 +2046,14 @@ pub extern "C" fn keygate_reason_text(
     language: keygate_language,
 ) -> *const c_char {
     let unknown = text(c"unknown reason", c"未知的原因");
-    let texts = self::reason(reason).map_or(unknown, Reason::texts);
+    let texts = Reason::with_code(reason).map_or(unknown, Reason::texts);
     texts.c_str(self::language(language)).as_ptr()
 }
 
 /// The name of a reason, "key_mismatch" for example. Static; "unknown" for any other number.
 #[unsafe(no_mangle)]
 pub extern "C" fn keygate_reason_name(reason: keygate_reason) -> *const c_char {
-    self::reason(reason)
+    Reason::with_code(reason)
         .map_or(c"unknown", Reason::c_name)
         .as_ptr()
 }
@@ -2078,7 +2062,7 @@ pub extern "C" fn keygate_reason_name(reason: keygate_reason) -> *const c_char {
 /// "unknown" for any other number.
 #[unsafe(no_mangle)]
 pub extern "C" fn keygate_field_name(field: i32) -> *const c_char {
-    self::field(field)
+    ConfigField::with_code(field)
         .map_or(c"unknown", ConfigField::c_name)
         .as_ptr()
 }
@@ -2141,7 +2125,7 @@ fn status_texts(status: keygate_status) -> (&'static CStr, Text) {
                 c"尚未创建或开始,或者已被清除",
             ),
         ),
-        other => kind(other).map_or(
+        other => ConfigErrorKind::with_code(other).map_or(
             (c"unknown", text(c"unknown status", c"未知的状态")),
             |kind| (kind.c_name(), kind.texts()),
         ),
@@ -2179,7 +2163,7 @@ unsafe fn decided(decision: *const keygate_decision) -> Option<Reason> {
         }
         (&raw const (*decision).reason).read()
     };
-    reason(code)
+    Reason::with_code(code)
 }
 
 /// The reason of an allow, where the verdict says so too.

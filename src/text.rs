@@ -88,7 +88,34 @@ macro_rules! numbered {
             pub const fn code(self) -> $number {
                 self as $number
             }
+
+            /// The one with this number.
+            #[cfg(feature = "capi")]
+            pub(crate) fn with_code(code: $number) -> Option<Self> {
+                Self::ALL.iter().copied().find(|row| row.code() == code)
+            }
         }
     };
 }
 pub(crate) use numbered;
+
+/// The name and the text in every language of each row of a table.
+macro_rules! worded {
+    ($name:ident { $($row:ident: $c_name:literal, $en:literal, $zh:literal;)* }) => {
+        impl $name {
+            /// The name with a NUL at its end, for the C interface.
+            pub(crate) const fn c_name(self) -> &'static core::ffi::CStr {
+                match self {
+                    $(Self::$row => $c_name,)*
+                }
+            }
+
+            pub(crate) const fn texts(self) -> crate::text::Text {
+                match self {
+                    $(Self::$row => crate::text::text($en, $zh),)*
+                }
+            }
+        }
+    };
+}
+pub(crate) use worded;

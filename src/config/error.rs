@@ -1,9 +1,8 @@
 //! What can be wrong with a configuration, in one table.
 
-use core::ffi::CStr;
 use core::fmt::{self, Write};
 
-use crate::text::{Language, Text, number, numbered, plain, text};
+use crate::text::{Language, Text, number, numbered, plain, text, worded};
 
 /// A row a kind: the pinned number, the name for programs, and the sentence in both languages.
 macro_rules! kinds {
@@ -15,18 +14,8 @@ macro_rules! kinds {
             }
         }
 
-        impl ConfigErrorKind {
-            pub(crate) const fn c_name(self) -> &'static CStr {
-                match self {
-                    $(Self::$kind => $name,)*
-                }
-            }
-
-            pub(crate) const fn texts(self) -> Text {
-                match self {
-                    $(Self::$kind => text($en, $zh),)*
-                }
-            }
+        worded! {
+            ConfigErrorKind { $($kind: $name, $en, $zh;)* }
         }
     };
 }
@@ -186,18 +175,8 @@ macro_rules! fields {
             }
         }
 
-        impl ConfigField {
-            pub(crate) const fn c_name(self) -> &'static CStr {
-                match self {
-                    $(Self::$field => $name,)*
-                }
-            }
-
-            const fn expected(self) -> Text {
-                match self {
-                    $(Self::$field => text($en, $zh),)*
-                }
-            }
+        worded! {
+            ConfigField { $($field: $name, $en, $zh;)* }
         }
     };
 }
@@ -395,7 +374,7 @@ impl ConfigError {
                     ",请求头的值无法携带它",
                 )
             }
-            (ConfigErrorKind::FieldType, _) => to.write_str(self.field.expected().get(language)),
+            (ConfigErrorKind::FieldType, _) => to.write_str(self.field.texts().get(language)),
             (ConfigErrorKind::FieldUnknown, _) => {
                 to.write_str(self.kind.text(language))?;
                 say(to, language, "; known are ", ";已知的字段有 ")?;

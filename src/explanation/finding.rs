@@ -1,10 +1,9 @@
 //! What can be found and what is said of it, in one table.
 
-use core::ffi::CStr;
 use core::fmt;
 
 use super::template::{Template, say};
-use crate::text::{Language, Text, numbered, text};
+use crate::text::{Language, numbered, worded};
 
 /// A part of an explanation. They come in this order; problems and fixes can be several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,20 +54,11 @@ macro_rules! findings {
             }
         }
 
+        worded! {
+            Finding { $($finding: $name, $en, $zh;)* }
+        }
+
         impl Finding {
-            /// The name with a NUL at its end, for the C interface.
-            pub(crate) const fn c_name(self) -> &'static CStr {
-                match self {
-                    $(Self::$finding => $name,)*
-                }
-            }
-
-            pub(crate) const fn texts(self) -> Text {
-                match self {
-                    $(Self::$finding => text($en, $zh),)*
-                }
-            }
-
             pub(super) const fn advice(self) -> Option<Advice> {
                 match self {
                     $(Self::$finding => advice!($($key: $value),*),)*
