@@ -15,6 +15,16 @@ pub enum Language {
     Zh = 1,
 }
 
+impl Language {
+    /// That of two texts which is in this language.
+    pub(crate) const fn pick<T: Copy>(self, en: T, zh: T) -> T {
+        match self {
+            Self::En => en,
+            Self::Zh => zh,
+        }
+    }
+}
+
 #[cfg(feature = "capi")]
 impl Language {
     /// Every language, in order of its number.
@@ -39,10 +49,7 @@ pub(crate) const fn text(en: &'static CStr, zh: &'static CStr) -> Text {
 
 impl Text {
     pub(crate) const fn c_str(self, language: Language) -> &'static CStr {
-        match language {
-            Language::En => self.en,
-            Language::Zh => self.zh,
-        }
+        language.pick(self.en, self.zh)
     }
 
     pub(crate) const fn get(self, language: Language) -> &'static str {

@@ -420,10 +420,7 @@ impl ConfigError {
 }
 
 fn say(to: &mut impl Write, language: Language, en: &str, zh: &str) -> fmt::Result {
-    to.write_str(match language {
-        Language::En => en,
-        Language::Zh => zh,
-    })
+    to.write_str(language.pick(en, zh))
 }
 
 impl fmt::Display for ConfigError {

@@ -35,10 +35,7 @@ impl Section {
             Self::Ignored => ("not read", "未读取"),
             Self::Fix => ("fix", "解决"),
         };
-        match language {
-            Language::En => en,
-            Language::Zh => zh,
-        }
+        language.pick(en, zh)
     }
 }
 

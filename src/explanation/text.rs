@@ -294,10 +294,7 @@ impl<W: Sink> Renderer<'_, '_, W> {
 
     /// Writes a text, with what its slots stand for.
     fn text(&mut self, text: &Template) -> fmt::Result {
-        let mut rest = match self.language {
-            Language::En => text.en,
-            Language::Zh => text.zh,
-        };
+        let mut rest = self.language.pick(text.en, text.zh);
         while let Some((before, after)) = rest.split_once('{') {
             let (slot, after) = after.split_once('}').unwrap_or((after, ""));
             self.to.write_str(before)?;
@@ -310,10 +307,7 @@ impl<W: Sink> Renderer<'_, '_, W> {
     }
 
     fn either(&mut self, en: &'static str, zh: &'static str) -> fmt::Result {
-        self.to.write_str(match self.language {
-            Language::En => en,
-            Language::Zh => zh,
-        })
+        self.to.write_str(self.language.pick(en, zh))
     }
 
     fn slot(&mut self, slot: Slot) -> fmt::Result {
@@ -422,19 +416,11 @@ impl<W: Sink> Renderer<'_, '_, W> {
             .write_str(core::str::from_utf8(bytes).unwrap_or_default())
     }
 
-    fn count(&mut self, count: usize, en: &str, zh: &str) -> fmt::Result {
+    fn count(&mut self, count: usize, en: &'static str, zh: &'static str) -> fmt::Result {
         number(self.to, count)?;
-        match self.language {
-            Language::En => {
-                self.to.write_str(" ")?;
-                self.to.write_str(en)?;
-                self.to.write_str(if count == 1 { "" } else { "s" })
-            }
-            Language::Zh => {
-                self.to.write_str(" ")?;
-                self.to.write_str(zh)
-            }
-        }
+        self.to.write_str(" ")?;
+        self.either(en, zh)?;
+        self.either(if count == 1 { "" } else { "s" }, "")
     }
 }
 
