@@ -275,7 +275,10 @@ const fn check(sound: bool, kind: ConfigErrorKind) -> Result<(), ConfigErrorKind
     if sound { Ok(()) } else { Err(kind) }
 }
 
-pub(crate) fn check_secret(secret: &[u8]) -> Result<(), ConfigErrorKind> {
+/// U+FEFF, with which some editors begin a file.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+fn check_secret(secret: &[u8]) -> Result<(), ConfigErrorKind> {
     let edge = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     check(!secret.is_empty(), ConfigErrorKind::KeyEmpty)?;
     check(secret.len() <= MAX_KEY_LEN, ConfigErrorKind::KeyTooLong)?;

@@ -9,7 +9,7 @@ use hifijson::{Read as _, SliceLexer};
 use zeroize::Zeroize;
 
 use super::error::{ByteClass, ConfigError, ConfigErrorKind, ConfigField};
-use super::{Draft, Exempt, Filler, Key, Source};
+use super::{BYTE_ORDER_MARK, Draft, Exempt, Filler, Key, Source};
 use crate::limits::{MAX_EXEMPT_LEN, MAX_KEY_LEN, MAX_LABEL_LEN, MAX_SOURCE_NAME_LEN};
 use crate::mode::AuthMode;
 
@@ -36,7 +36,7 @@ pub(crate) fn read(
     keys: Option<&[Key<'_>]>,
     draft: &mut impl Draft,
 ) -> Read<()> {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut reader = Reader::new(text);
     let has_proxy = reader.scan();
     let has_proxy = has_proxy.map_err(|error| reader.located(error))? && form == Form::File;

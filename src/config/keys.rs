@@ -1,10 +1,9 @@
 //! Keys in a file of their own, one a line.
 
 use super::error::{ByteClass, ConfigError, ConfigErrorKind, ConfigField};
-use super::{Draft, Exempt, Filler, Key, Source};
+use super::{BYTE_ORDER_MARK, Draft, Exempt, Filler, Key, Source};
 use crate::mode::AuthMode;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const LABEL: &[u8] = b" label=";
 
 /// The keys in the text of a key file: one a line, each with an optional label.
