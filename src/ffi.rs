@@ -20,6 +20,7 @@ use zeroize::Zeroize;
 
 use self::memory::{
     Buffer, Checked, LEAST, Versioned, array, check, overlap, pass_quickly, read, read_other,
+    write_known,
 };
 use crate::config::{
     ByteClass, Config, ConfigError, ConfigErrorKind, ConfigField, Exempt, Form, Key, KeyFile,
@@ -720,17 +721,9 @@ impl Output {
     /// more.
     #[inline]
     unsafe fn write(&self, decision: &keygate_decision) {
-        let size = size_of_val(&decision.size);
-        if self.at.is_null() {
-            return;
-        }
-        // SAFETY: within both structs.
-        unsafe {
-            ptr::copy_nonoverlapping(
-                ptr::from_ref(decision).cast::<u8>().add(size),
-                self.at.cast::<u8>().wrapping_add(size),
-                self.known.saturating_sub(size),
-            );
+        if !self.at.is_null() {
+            // SAFETY: passed on to the caller.
+            unsafe { write_known(decision, self.at, self.known) };
         }
     }
 
@@ -851,24 +844,6 @@ impl Report {
         let known = size.min(size_of::<keygate_config_error>());
         Ok(Some(Self { at, known }))
     }
-
-    /// Writes all but the size, which is the caller's.
-    ///
-    /// # Safety
-    ///
-    /// As many bytes as the struct says are writable, and nothing borrowed from there is used any
-    /// more.
-    unsafe fn write(&self, error: &keygate_config_error) {
-        let size = size_of_val(&error.size);
-        // SAFETY: within both structs.
-        unsafe {
-            ptr::copy_nonoverlapping(
-                ptr::from_ref(error).cast::<u8>().add(size),
-                self.at.cast::<u8>().wrapping_add(size),
-                self.known.saturating_sub(size),
-            );
-        }
-    }
 }
 
 /// Does what sets something up, and tells the caller how that went. If the report is bad, or
@@ -899,7 +874,7 @@ unsafe fn reporting<S>(
     let error = do_it().err().unwrap_or(keygate_config_error::NONE);
     if let Some(report) = report {
         // SAFETY: passed on to the caller. What was read is no longer used.
-        unsafe { report.write(&error) };
+        unsafe { write_known(&error, report.at, report.known) };
     }
     error.status
 }

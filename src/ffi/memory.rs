@@ -153,6 +153,25 @@ pub(super) unsafe fn read_other<T: Versioned>(pointer: *const T, size: usize) ->
     Ok(value)
 }
 
+/// Writes to a caller's struct, of which `known` bytes are known here, all but the size, which is the
+/// caller's.
+///
+/// # Safety
+///
+/// `known` bytes are writable at `to`, and nothing borrowed from there is used any more.
+#[inline]
+pub(super) unsafe fn write_known<T: Copy>(from: &T, to: *mut T, known: usize) {
+    let size = size_of::<usize>();
+    // SAFETY: within both structs.
+    unsafe {
+        ptr::copy_nonoverlapping(
+            ptr::from_ref(from).cast::<u8>().add(size),
+            to.cast::<u8>().wrapping_add(size),
+            known.saturating_sub(size),
+        );
+    }
+}
+
 /// Whether two ranges share a byte: the first then begins at most its own length before the
 /// second, and before the second ends.
 #[inline]
