@@ -123,6 +123,7 @@
  *     X-HTTP-Method-Override, X-Method-Override, X-Original-URL and X-Rewrite-URL. Such a request
  *     has proved nothing: it is one request and not a connection. Forward no "Connection: upgrade"
  *     and no extended CONNECT (RFC 8441) then: what is behind a 101 is not decided about.
+ *   A host that forwards credentials asks keygate_decision_drops instead.
  *   A denied request stays denied: forward it nowhere, by an error page, a fallback or a retry
  *   either. Answer it at once: do not wait for the rest of its body, and close its connection, or
  *   have its body read and thrown away, within seconds.
@@ -797,6 +798,16 @@ bool keygate_policy_drops(const struct keygate_policy *policy,
                           const struct keygate_decision *decision,
                           struct keygate_str name,
                           struct keygate_str value);
+
+/**
+ * The same for a host that forwards credentials: whether a header must be dropped all the same. A
+ * source that is called X-Original-URL, say, is dropped after PREFLIGHT and HEALTH.
+ *
+ * Returns true for every header after a deny, and for a bad argument.
+ */
+bool keygate_decision_drops(const struct keygate_decision *decision,
+                            struct keygate_str name,
+                            struct keygate_str value);
 
 /**
  * The lengths of the names that are read or may be dropped: bit n % 64 is set where one has n bytes.

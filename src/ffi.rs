@@ -1664,6 +1664,25 @@ pub unsafe extern "C" fn keygate_policy_drops(
     }
 }
 
+/// The same for a host that forwards credentials: whether a header must be dropped all the same. A
+/// source that is called X-Original-URL, say, is dropped after PREFLIGHT and HEALTH.
+///
+/// Returns true for every header after a deny, and for a bad argument.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_decision_drops(
+    decision: *const keygate_decision,
+    name: keygate_str,
+    value: keygate_str,
+) -> bool {
+    // SAFETY: passed on to the caller.
+    match unsafe { (allowed(decision), name.bytes(), value.bytes()) } {
+        (Some(reason), Ok(name), Ok(value)) => {
+            Decision::new(reason, EffectiveMode::Strict).drops(name, value)
+        }
+        _ => true,
+    }
+}
+
 /// The lengths of the names that are read or may be dropped: bit n % 64 is set where one has n bytes.
 /// A host may leave out every header whose name has another length: it changes nothing of a decision
 /// but the header's index, and keygate_policy_drops is false for it unless the request is denied.

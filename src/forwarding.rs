@@ -30,10 +30,9 @@ impl Policy {
         &self,
         decision: &Decision,
         name: impl AsRef<[u8]>,
-        _value: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
     ) -> bool {
-        let name = name.as_ref();
-        !decision.is_allow() || self.spells_source(name) || beyond_one_request(decision, name)
+        self.spells_source(name.as_ref()) || decision.drops(name, value)
     }
 
     /// The lengths of the names that are read or may be dropped: bit n % 64 for n bytes. A header
@@ -46,6 +45,15 @@ impl Policy {
         sources
             .chain(others)
             .fold(0, |lengths, len| lengths | 1 << (len % 64))
+    }
+}
+
+impl Decision {
+    /// Whether a host that forwards credentials must drop this header all the same: what
+    /// [`Policy::drops`] says, but for the sources' names. A source that is called `X-Original-URL`, say,
+    /// is dropped where no key was asked for.
+    pub fn drops(&self, name: impl AsRef<[u8]>, _value: impl AsRef<[u8]>) -> bool {
+        !self.is_allow() || beyond_one_request(self, name.as_ref())
     }
 }
 

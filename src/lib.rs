@@ -65,7 +65,7 @@
 //! # Forwarding
 //!
 //! Drop every header and trailer for which [`Policy::drops`] is true before a request goes
-//! upstream. A request that is allowed without a key is one request and not a connection: forward
+//! upstream; a host that forwards credentials asks [`Decision::drops`] instead. A request that is allowed without a key is one request and not a connection: forward
 //! no `Connection: upgrade` and no extended CONNECT (RFC 8441) with it, since nothing is decided
 //! about what follows a 101.
 //!

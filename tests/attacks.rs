@@ -472,11 +472,32 @@ fn keyless_allow_that_becomes_a_connection() {
     }
 }
 
+/// A host that forwards credentials asks the decision alone, whatever the sources are called.
+#[test]
+fn kept_credential_that_makes_another_request() {
+    for name in BEYOND_ONE_REQUEST {
+        let spelled = name.replace(['_', '.'], "-");
+        let sources = [Source::new(&spelled)];
+        let config = Config::new(AuthMode::Strict).api_key(KEY).sources(&sources);
+        let policy = Policy::new(&config).expect("a policy");
+        let (keyless, right) = (
+            policy.decide("OPTIONS", "/", NONE),
+            policy.decide("GET", "/", [(&*spelled, KEY)]),
+        );
+        assert!(keyless.drops(name, KEY), "{name}");
+        assert!(right.is_allow() && !right.drops(name, KEY), "{name}");
+        assert!(!keyless.drops("x-api-key", KEY) && policy.drops(&right, name, KEY));
+    }
+}
+
 #[test]
 fn denied_request_forwarded_by_a_later_phase() {
     let denied = gate().decide("POST", "/", NONE);
     for name in ["host", "accept", "x-api-key", "upgrade", ""] {
-        assert!(gate().drops(&denied, name, ""), "{name}");
+        assert!(
+            gate().drops(&denied, name, "") && denied.drops(name, ""),
+            "{name}"
+        );
     }
 }
 

@@ -73,6 +73,30 @@ func TestKeylessAllowIsOneRequest(t *testing.T) {
 	}
 }
 
+// So it is where the operator reads keys from such a header, and has asked for credentials to be kept.
+func TestKeptCredentialIsOneRequest(t *testing.T) {
+	var got *http.Request
+	next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r })
+	for _, name := range beyond {
+		gate := new(keygate.Gate)
+		gate.Swap(policyOf(t, fmt.Sprintf(`{"auth_mode":"strict","api_key":%q,"sources":[{"name":%q}]}`, right, name)))
+		handler := &keygate.Handler{Gate: gate, Next: next, KeepCredentials: true}
+		for method, kept := range map[string]bool{"OPTIONS": false, "GET": true} {
+			r := httptest.NewRequest(method, "/", nil)
+			r.RequestURI = "/"
+			r.Header.Set(name, right)
+			got = nil
+			handler.ServeHTTP(httptest.NewRecorder(), r)
+			if got == nil {
+				t.Fatalf("%s with %s was denied", method, name)
+			}
+			if _, there := got.Header[http.CanonicalHeaderKey(name)]; there != kept {
+				t.Errorf("%s: %s is there: %t", method, name, there)
+			}
+		}
+	}
+}
+
 // What is dropped is no option of the connection either, and an extended CONNECT is an upgrade. The
 // caller's lists are not written to.
 func TestStripConnection(t *testing.T) {

@@ -118,9 +118,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	drops := dropping(func(name, value string) bool { return policy.Drops(decision, name, value) })
 	if h.KeepCredentials {
-		// Credentials are what is dropped after a decision that has no other reason to.
-		all, open := drops, Decision{Allow: true, Reason: AuthOff, EffectiveMode: Off, Key: -1}
-		drops = func(name, value string) bool { return all(name, value) && !policy.Drops(open, name, value) }
+		all := drops // asked first, since it need not call C for most names
+		drops = func(name, value string) bool { return all(name, value) && decision.Drops(name, value) }
 	}
 	h.Next.ServeHTTP(w, drops.forwarded(r, decision))
 }

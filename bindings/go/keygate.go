@@ -12,6 +12,8 @@ package keygate
 #cgo nocallback decide
 #cgo noescape drops
 #cgo nocallback drops
+#cgo noescape always_drops
+#cgo nocallback always_drops
 
 #include "library.h"
 
@@ -33,6 +35,10 @@ static void decide(const keygate_policy *policy, _GoString_ method, _GoString_ t
 
 static bool drops(const keygate_policy *policy, keygate_decision decision, _GoString_ name, _GoString_ value) {
 	return keygate_policy_drops(policy, &decision, text(name), text(value));
+}
+
+static bool always_drops(keygate_decision decision, _GoString_ name, _GoString_ value) {
+	return keygate_decision_drops(&decision, text(name), text(value));
 }
 */
 import "C"
@@ -316,6 +322,10 @@ func (p *Policy) Drops(d Decision, name, value string) bool {
 	runtime.KeepAlive(m)
 	return drops
 }
+
+// Drops is Policy.Drops for a host that forwards credentials: whether a header must be dropped all the
+// same. After a Preflight or Health that is so of a source that is called X-Original-URL, say.
+func (d Decision) Drops(name, value string) bool { return bool(C.always_drops(d.c(), name, value)) }
 
 // DenialHeader gives the headers that a denied request is answered with, beside status 401 and Body.
 func (p *Policy) DenialHeader(d Decision) http.Header {

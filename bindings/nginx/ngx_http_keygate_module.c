@@ -1403,7 +1403,6 @@ ngx_http_keygate_drops(ngx_http_keygate_ctx_t *ctx, ngx_table_elt_t *h,
     ngx_flag_t strip, ngx_uint_t keyless)
 {
     keygate_str                name, value;
-    keygate_decision           off;
     ngx_http_keygate_asked_t  *asked;
 
     name = ngx_http_keygate_str(h->key.data, h->key.len);
@@ -1417,22 +1416,12 @@ ngx_http_keygate_drops(ngx_http_keygate_ctx_t *ctx, ngx_table_elt_t *h,
 
     for (asked = &ctx->asked; asked; asked = asked->next) {
 
-        if (!keygate_policy_drops(&asked->policy->policy, &asked->effective,
-                                  name, value))
+        /* "keygate_strip off" is about those that may carry a key */
+
+        if (strip ? keygate_policy_drops(&asked->policy->policy,
+                                         &asked->effective, name, value)
+                  : keygate_decision_drops(&asked->effective, name, value))
         {
-            continue;
-        }
-
-        if (strip) {
-            return 1;
-        }
-
-        /* "keygate_strip off" is about those that may carry a key, which always go */
-
-        off = asked->effective;
-        off.reason = KEYGATE_REASON_AUTH_OFF;
-
-        if (!keygate_policy_drops(&asked->policy->policy, &off, name, value)) {
             return 1;
         }
     }

@@ -179,8 +179,20 @@ def test_a_request_without_a_key_is_one_request(gate, agreeing, strip, block, me
     assert "x-keep" in spelt
     if block != "literal":
         # The literal is the operator's: without Upgrade it asks for nothing.
-        assert "upgrade" not in dict((name.lower(), value) for name, value in request[2]).get("connection", "")
+        assert "upgrade" not in dict((name.lower(), value.lower()) for name, value in request[2]).get("connection", "")
     assert agreeing.tunnelled == b""
+
+
+@pytest.mark.parametrize("name", OVERRIDES)
+def test_a_kept_credential_makes_no_other_request(gate, upstream, name):
+    """Also where the operator reads keys from such a header, and has them kept."""
+    _, port = gate(f"""keygate on; keygate_auth_mode strict; keygate_api_key {KEY}; keygate_source {name};
+        keygate_strip off; location / {{ PASS }}""")
+    for method, kept in (("OPTIONS", False), ("GET", True)):
+        upstream.requests.clear()
+        assert ask(port, method, "/v1", [(name, KEY), ("X-Keep", "kept")]).status == 200
+        assert (name.lower() in names(upstream.requests[0])) == kept
+        assert "x-keep" in names(upstream.requests[0])
 
 
 @pytest.mark.parametrize("upgrade", ["$copy", '"websocket"'])
