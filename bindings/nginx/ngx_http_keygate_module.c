@@ -132,7 +132,6 @@ struct ngx_http_keygate_ctx_s {
     keygate_header             *headers;    /* the same, out of others' reach, or NULL */
     size_t                      count;
     u_char                     *dropped;    /* one byte for each of them, or NULL */
-    size_t                      size;
     u_char                      few[NGX_HTTP_KEYGATE_FEW];  /* room for those */
 };
 
@@ -373,6 +372,7 @@ ngx_http_keygate_get_view(ngx_http_request_t *r)
 static ngx_http_keygate_view_t *
 ngx_http_keygate_add_view(ngx_http_request_t *r)
 {
+    ngx_list_part_t          *part, *own;
     ngx_pool_cleanup_t       *cln;
     ngx_http_keygate_ctx_t   *ctx;
     ngx_http_keygate_view_t  *view;
@@ -398,6 +398,18 @@ ngx_http_keygate_add_view(ngx_http_request_t *r)
         ctx->main.request = r->main;
         ctx->main.ctx = ctx;
         ctx->received = r->main->headers_in.headers;
+
+        /* parts of its own: the last one grows where another module adds a header */
+
+        for (part = &ctx->received.part; part->next; part = part->next) {
+            own = ngx_palloc(r->pool, sizeof(ngx_list_part_t));
+            if (own == NULL) {
+                return NULL;
+            }
+
+            *own = *part->next;
+            part->next = own;
+        }
 
         cln->handler = ngx_http_keygate_ctx_cleanup;
 
@@ -997,7 +1009,7 @@ static ngx_inline ngx_uint_t
 ngx_http_keygate_was_dropped(ngx_http_keygate_ctx_t *ctx,
     ngx_http_keygate_cursor_t *cursor)
 {
-    return cursor->position < ctx->size && ctx->dropped[cursor->position];
+    return ctx->dropped[cursor->position];
 }
 
 
@@ -1451,8 +1463,6 @@ ngx_http_keygate_note(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
         if (ctx->dropped == NULL) {
             return NGX_ERROR;
         }
-
-        ctx->size = n;
     }
 
     n = 0;
@@ -1461,12 +1471,7 @@ ngx_http_keygate_note(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
         first = part->elts;
 
         if (h >= first && h < first + part->nelts) {
-            n += h - first;
-
-            if (n < ctx->size) {
-                ctx->dropped[n] = 1;
-            }
-
+            ctx->dropped[n + (h - first)] = 1;
             break;
         }
 

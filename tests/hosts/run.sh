@@ -10,7 +10,7 @@ shift
 environment=$root/target/hosts/$(basename "$requirements" .txt)
 node=$root/target/hosts/node
 
-"$root/.ci/packages" nginx libnginx-mod-http-headers-more-filter curl python3 python3-venv
+"$root/.ci/packages" nginx libnginx-mod-http-headers-more-filter libnginx-mod-http-lua curl python3 python3-venv
 if ! cmp -s "$requirements" "$environment/installed.txt"; then
     rm -rf "$environment"
     python3 -m venv "$environment"

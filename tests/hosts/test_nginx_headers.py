@@ -32,6 +32,9 @@ TEAM_GATE = f"keygate_api_key {TEAM}; keygate_source x-team;"
 NOBODY = 'proxy_pass_request_body off; proxy_set_header Content-Length "";'
 
 
+LUA = ("/usr/lib/nginx/modules/ndk_http_module.so", "/usr/lib/nginx/modules/ngx_http_lua_module.so")
+
+
 def log_of(nginx):
     """What is in the access log once nginx has stopped."""
     nginx.stop()
@@ -508,6 +511,21 @@ def test_the_second_policy_reads_what_was_received(gate, upstream):  # noqa: F81
     )
     check_invalid(ask(port, headers=[RIGHT]))
     assert upstream.requests == []
+
+
+@pytest.mark.parametrize("count", [1, 25, 45])  # nginx keeps 20 headers in a part of its list
+def test_the_second_policy_reads_nothing_that_was_added(gate, upstream, count):  # noqa: F811
+    """However many headers there were, and where none was stripped before."""
+    _, port = gate(
+        f"""{GATE} location / {{ keygate_strip off; try_files /none /b;
+            access_by_lua_block {{ ngx.req.set_header("X-Team", "{TEAM}") }} }}
+        location /b {{ {TEAM_GATE} PASS }}""",
+        modules=(hosts.MODULE, *LUA),
+    )
+    many = [(f"X-Many-{n}", "v") for n in range(count)]
+    check_denied(ask(port, headers=[RIGHT, *many]))
+    assert upstream.requests == []
+    assert ask(port, headers=[RIGHT, *many, TEAM_KEY]).status == 200
 
 
 # Several policies in one request
