@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/keygate/keygate/bindings/go"
+	"github.com/keygate/keygate/bindings/go/internal/host"
 )
 
 // beyond are the headers that could make another request, or a connection, of an allowed one.
@@ -142,14 +143,7 @@ func TestStripConnection(t *testing.T) {
 // raw sends bytes over a connection of its own and gives what comes back until it is closed.
 func raw(t testing.TB, server *httptest.Server, request string) string {
 	t.Helper()
-	c, err := net.Dial("tcp", server.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
-	_, _ = io.WriteString(c, request)
-	answer, err := io.ReadAll(c)
+	answer, err := host.Raw(server.Listener.Addr().String(), []byte(request))
 	if err != nil {
 		t.Errorf("%v after %.60q", err, answer)
 	}

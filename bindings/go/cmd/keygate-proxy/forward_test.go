@@ -45,6 +45,18 @@ func start(t *testing.T, config, upstream string, arguments ...string) *host.Pro
 	return proxy
 }
 
+// replace writes a whole file at once: one that is written in place is empty for a moment, and may
+// be read then.
+func replace(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func newUpstream(t *testing.T) *host.Upstream {
 	u := host.NewUpstream()
 	t.Cleanup(u.Close)
@@ -243,15 +255,6 @@ func TestConfigChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Whole at once: a file that is written in place is empty for a moment, and may be read then.
-	replace := func(content string) {
-		if err := os.WriteFile(proxy.Config+".new", []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(proxy.Config+".new", proxy.Config); err != nil {
-			t.Fatal(err)
-		}
-	}
 	wait := func(from int, is func(host.Record) bool) host.Record {
 		t.Helper()
 		record, err := proxy.Wait(from, is)
@@ -263,7 +266,7 @@ func TestConfigChanges(t *testing.T) {
 	expect("at the start", first, second)
 
 	mark := proxy.Mark()
-	replace(strict(second))
+	replace(t, proxy.Config, strict(second))
 	wait(mark, inForce)
 	expect("renamed", second, first)
 
@@ -273,7 +276,7 @@ func TestConfigChanges(t *testing.T) {
 		"long": strings.Repeat(" ", maxFile+1),
 	} {
 		mark := proxy.Mark()
-		replace(bad)
+		replace(t, proxy.Config, bad)
 		if record := wait(mark, refused); record["level"] != "ERROR" || record["error"] == "" {
 			t.Errorf("%s: %v", what, record)
 		}

@@ -17,16 +17,7 @@ const keyless = `{"proxy":{"auth_mode":"strict"}}`
 func TestKeyFile(t *testing.T) {
 	upstream := newUpstream(t)
 	path := filepath.Join(t.TempDir(), "keys")
-	write := func(to, text string) {
-		t.Helper()
-		if err := os.WriteFile(to+".new", []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(to+".new", to); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(path, "\xef\xbb\xbf# laptops\r\n"+first+" label=alice\r\n")
+	replace(t, path, "\xef\xbb\xbf# laptops\r\n"+first+" label=alice\r\n")
 	proxy := start(t, keyless, upstream.URL, "--api-key-file", path)
 	expect := func(when, key, label string) {
 		t.Helper()
@@ -54,7 +45,7 @@ func TestKeyFile(t *testing.T) {
 		{path, strings.Repeat("\n", maxFile+1), path, "the file is longer than"},
 	} {
 		mark := proxy.Mark()
-		write(c.to, c.text)
+		replace(t, c.to, c.text)
 		record, err := proxy.Wait(mark, func(r host.Record) bool {
 			return r["msg"] == "configuration in force" || r["level"] == "ERROR" && r["file"] != nil
 		})

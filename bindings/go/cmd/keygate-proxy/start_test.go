@@ -84,12 +84,7 @@ func TestOpenElsewhereAfterAChange(t *testing.T) {
 		proxy := start(t, strict(first), upstream.URL, strings.Fields(arguments)...)
 		for _, config := range []string{openMode, openAuto} {
 			mark := proxy.Mark()
-			if err := os.WriteFile(proxy.Config+".new", []byte(config), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Rename(proxy.Config+".new", proxy.Config); err != nil {
-				t.Fatal(err)
-			}
+			replace(t, proxy.Config, config)
 			refused := arguments == "--listen 0.0.0.0:0"
 			_, err := proxy.Wait(mark, func(r host.Record) bool {
 				if refused {
@@ -149,12 +144,7 @@ func TestConfigThatIsNoFile(t *testing.T) {
 		t.Error("the configuration before is not in force")
 	}
 	mark = proxy.Mark()
-	if err := os.WriteFile(proxy.Config+".new", []byte(strict(second)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(proxy.Config+".new", proxy.Config); err != nil {
-		t.Fatal(err)
-	}
+	replace(t, proxy.Config, strict(second))
 	if _, err := proxy.Wait(mark, func(r host.Record) bool { return r["msg"] == "configuration in force" }); err != nil {
 		t.Error(err)
 	}

@@ -1,4 +1,4 @@
-// Package host runs keygate-proxy in front of a tiny upstream, for the tests and the demo.
+// Package host runs keygate-proxy in front of a tiny upstream, for the tests.
 package host
 
 import (
@@ -126,16 +126,6 @@ func (p *Proxy) Wait(from int, is func(Record) bool) (Record, error) {
 // Decision waits for a line about a decision.
 func (p *Proxy) Decision(from int) (Record, error) {
 	return p.Wait(from, func(r Record) bool { return r["verdict"] != nil })
-}
-
-// Set writes a configuration in place, and waits until it is in force.
-func (p *Proxy) Set(config string) error {
-	mark := p.Mark()
-	if err := os.WriteFile(p.Config, []byte(config), 0o600); err != nil {
-		return err
-	}
-	_, err := p.Wait(mark, func(r Record) bool { return r["msg"] == "configuration in force" })
-	return err
 }
 
 // Signal sends a signal.
