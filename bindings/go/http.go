@@ -116,7 +116,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer.JSON(w, r, http.StatusInternalServerError, `{"error":{"message":"There is no service behind this gate.","type":"api_error","code":"no_service"}}`)
 		return
 	}
-	drops := dropping(func(name, value string) bool { return policy.Drops(decision, name, value) })
+	drops := policy.dropping(decision)
 	if h.KeepCredentials {
 		all := drops // asked first, since it need not call C for most names
 		drops = func(name, value string) bool { return all(name, value) && decision.Drops(name, value) }
@@ -162,11 +162,15 @@ func (o *ownDenial) Write(part []byte) (int, error) {
 // names from Connection. Trailers are headers too, once the body has been read; a Handler sees to
 // them.
 func (p *Policy) Strip(d Decision, h http.Header) {
-	dropping(func(name, value string) bool { return p.Drops(d, name, value) }).strip(h)
+	p.dropping(d).strip(h)
 }
 
 // dropping says whether a header is not to be forwarded.
 type dropping func(name, value string) bool
+
+func (p *Policy) dropping(d Decision) dropping {
+	return func(name, value string) bool { return p.Drops(d, name, value) }
+}
 
 // forwarded is the request as the next handler gets it.
 func (drops dropping) forwarded(r *http.Request, decision Decision) *http.Request {
@@ -239,10 +243,12 @@ func (drops dropping) strip(h http.Header) {
 // values are those that are kept, in a list of their own where there are fewer.
 func (drops dropping) values(name string, values []string) (kept []string, fewer bool) {
 	dropped := func(value string) bool { return drops(name, value) }
-	if !slices.ContainsFunc(values, dropped) {
+	first := slices.IndexFunc(values, dropped)
+	if first < 0 {
 		return values, false
 	}
-	return slices.DeleteFunc(slices.Clone(values), dropped), true
+	kept = slices.Clone(values[first+1:])
+	return append(slices.Clone(values[:first]), slices.DeleteFunc(kept, dropped)...), true
 }
 
 // options are the values of Connection without the names of what is dropped.

@@ -28,9 +28,9 @@ func newForwarder(upstream *url.URL, log *slog.Logger) http.Handler {
 	f := &forwarder{prefix: strings.TrimSuffix(upstream.EscapedPath(), "/")}
 	f.proxy = httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
-			target, _ := f.target(r.In.Method, r.In.RequestURI)
-			target.Scheme, target.Host = upstream.Scheme, upstream.Host
-			r.Out.URL, r.Out.Host = target, ""
+			// In's is the target; of Out's, a copy, net/http has cleaned the query.
+			r.Out.URL, r.Out.Host = r.In.URL, ""
+			r.Out.URL.Scheme, r.Out.URL.Host = upstream.Scheme, upstream.Host
 			r.SetXForwarded()
 			if r.In.Host == "" {
 				r.Out.Header.Del("X-Forwarded-Host")
@@ -72,7 +72,8 @@ func newForwarder(upstream *url.URL, log *slog.Logger) http.Handler {
 
 func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	controller := http.NewResponseController(w)
-	if _, sound := f.target(r.Method, r.RequestURI); !sound || r.Method == http.MethodConnect {
+	target, sound := f.target(r.Method, r.RequestURI)
+	if !sound || r.Method == http.MethodConnect {
 		answer.JSON(w, r, http.StatusBadRequest, `{"error":{"message":"This request target cannot be forwarded unchanged.","type":"invalid_request_error","code":"bad_target"}}`)
 		return
 	}
@@ -82,6 +83,7 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out := r.WithContext(context.WithValue(r.Context(), received{}, r))
+	out.URL = target
 	decision, _ := keygate.FromContext(r.Context())
 	keyless := decision.Reason != keygate.KeyMatched && decision.Reason != keygate.AuthOff
 	if keyless {
@@ -121,11 +123,14 @@ func upgrades(h http.Header) bool {
 	return len(h["Upgrade"]) == 1 && strings.EqualFold(h.Get("Upgrade"), "websocket")
 }
 
+// dashes makes the one spelling of a name of those that some upstreams take for it.
+var dashes = strings.NewReplacer("_", "-", ".", "-")
+
 // dropForwarded drops what a client says in the place of a proxy. ReverseProxy drops these names in
 // one spelling; many an upstream reads them in others.
 func dropForwarded(h http.Header) {
 	for name := range h {
-		switch strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(name)) {
+		switch dashes.Replace(strings.ToLower(name)) {
 		case "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto":
 			delete(h, name)
 		}

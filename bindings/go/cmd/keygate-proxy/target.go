@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"strings"
@@ -116,8 +117,9 @@ func decode(text string) string {
 	decoded := []byte(text[:start])
 	for i := start; i < len(text); i++ {
 		if text[i] == '%' && i+2 < len(text) {
-			if high, low := digit(text[i+1]), digit(text[i+2]); high >= 0 && low >= 0 {
-				decoded = append(decoded, byte(high<<4|low))
+			var b [1]byte
+			if _, err := hex.Decode(b[:], []byte(text[i+1:i+3])); err == nil {
+				decoded = append(decoded, b[0])
 				i += 2
 				continue
 			}
@@ -125,14 +127,4 @@ func decode(text string) string {
 		decoded = append(decoded, text[i])
 	}
 	return string(decoded)
-}
-
-func digit(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return int(c|0x20-'a') + 10
-	}
-	return -1
 }
