@@ -77,7 +77,7 @@
  *
  * RULES. The first that applies decides.
  *
- *   1 the method is OPTIONS, in every mode                                  allow  PREFLIGHT
+ *   1 the method is OPTIONS, and preflight lets it pass, in every mode      allow  PREFLIGHT
  *   2 the effective mode is off                                             allow  AUTH_OFF
  *   3 the effective mode is all_except_health, the method is GET or HEAD,
  *     and the path is an exempt path byte for byte                          allow  HEALTH
@@ -97,12 +97,16 @@
  * Sources are the header names that a credential is read from, in order of precedence: by default
  *   authorization (Bearer), x-api-key, x-goog-api-key. Names compare without regard to ASCII case
  *   and otherwise exactly.
+ * preflight says which OPTIONS requests rule 1 lets pass: all of them, those with both Origin and
+ *   Access-Control-Request-Method (the Fetch standard's CORS-preflight request), or none.
  * The deciding header is the first occurrence of the first source that is present at all, whatever
  *   its value. A wrong, empty or garbled one is never rescued by another header, and a later
- *   duplicate neither rescues nor spoils it.
+ *   duplicate neither rescues nor spoils it. With KEYGATE_MATCH_ANY, where the first occurrences of
+ *   some sources hold a right key, it is the first of these in source order.
  * The credential is the deciding value without SP and HTAB around it. If its source has
  *   KEYGATE_SOURCE_BEARER and it begins with exactly "Bearer " (this case, one space), that is
- *   taken off once. Without it, the whole value is the credential.
+ *   taken off once; if it has a scheme, that scheme in any case and all spaces behind it are (RFC
+ *   9110 section 11.4). Without it, the whole value is the credential.
  * Comparing takes a time that depends on the length of what the client sent and on the number of
  *   keys, and not on a byte of a key, its length, or which key matched.
  *
@@ -118,12 +122,16 @@
  *   in _text is a sentence for the operator, in the language asked for.
  *
  * FORWARDING. Drop every header, and every trailer, for which keygate_policy_drops is true:
- *   - whatever the reason, every spelling of a source's name: in any case, with '_' or '.' for '-';
+ *   - whatever the reason, every spelling of a source's name: in any case, with '_' or '.' for '-'.
+ *     With KEYGATE_STRIP_MATCHED only where the value holds a key: the whole value, what a source
+ *     reads from it, or what stands behind its last SP or HTAB. With KEYGATE_STRIP_OFF none;
+ *   - where there is an identity_header, every spelling of it, and Upgrade to anything but websocket,
+ *     since in such a tunnel the client would write it itself. Forward no option of Connection that
+ *     names it. Then add it, with the key's label, on KEY_MATCHED;
  *   - after PREFLIGHT and HEALTH also every spelling of Upgrade, HTTP2-Settings, X-HTTP-Method,
  *     X-HTTP-Method-Override, X-Method-Override, X-Original-URL and X-Rewrite-URL. Such a request
  *     has proved nothing: it is one request and not a connection. Forward no "Connection: upgrade"
  *     and no extended CONNECT (RFC 8441) then: what is behind a 101 is not decided about.
- *   A host that forwards credentials asks keygate_decision_drops instead.
  *   A denied request stays denied: forward it nowhere, by an error page, a fallback or a retry
  *   either. Answer it at once: do not wait for the rest of its body, and close its connection, or
  *   have its body read and thrown away, within seconds.
@@ -273,6 +281,26 @@
 #define KEYGATE_ERR_KEYS_ELSEWHERE (-46)
 /** A key file: a label that is empty. */
 #define KEYGATE_ERR_LABEL_EMPTY (-47)
+/** A source or an identity header that belongs to the message itself, "host" or "upgrade" for example. */
+#define KEYGATE_ERR_HEADER_RESERVED (-48)
+/** An identity header that the gate reads or drops. */
+#define KEYGATE_ERR_IDENTITY_TAKEN (-49)
+/** match is none of the KEYGATE_MATCH_ numbers, or its name is not known. */
+#define KEYGATE_ERR_MATCH (-50)
+/** preflight is none of the KEYGATE_PREFLIGHT_ numbers, or its name is not known. */
+#define KEYGATE_ERR_PREFLIGHT (-51)
+/** strip is none of the KEYGATE_STRIP_ numbers, or its name is not known. */
+#define KEYGATE_ERR_STRIP (-52)
+/** A source with KEYGATE_SOURCE_BEARER and a scheme. */
+#define KEYGATE_ERR_BEARER_AND_SCHEME (-53)
+/** A scheme is longer than 16 bytes. */
+#define KEYGATE_ERR_SCHEME_TOO_LONG (-54)
+/** A scheme is not an HTTP token. */
+#define KEYGATE_ERR_SCHEME_NOT_TOKEN (-55)
+/** allow_origin is longer than 128 bytes, or in JSON empty. */
+#define KEYGATE_ERR_ORIGIN_LENGTH (-56)
+/** allow_origin holds a byte outside 0x21 to 0x7E. */
+#define KEYGATE_ERR_ORIGIN_BYTE (-57)
 
 /** keygate_config_error.field: no field, or the whole of the configuration. */
 #define KEYGATE_FIELD_CONFIG 0
@@ -298,6 +326,18 @@
 #define KEYGATE_FIELD_EXEMPT 10
 /** proxy */
 #define KEYGATE_FIELD_PROXY 11
+/** match */
+#define KEYGATE_FIELD_MATCH 12
+/** preflight */
+#define KEYGATE_FIELD_PREFLIGHT 13
+/** strip */
+#define KEYGATE_FIELD_STRIP 14
+/** identity_header */
+#define KEYGATE_FIELD_IDENTITY_HEADER 15
+/** allow_origin */
+#define KEYGATE_FIELD_ALLOW_ORIGIN 16
+/** scheme in an entry of sources */
+#define KEYGATE_FIELD_SCHEME 17
 
 /** keygate_config_error.byte_class: the error is not about a byte. */
 #define KEYGATE_BYTE_NONE 0
@@ -329,6 +369,25 @@
 #define KEYGATE_MODE_ALL_EXCEPT_HEALTH 2
 /** "auto": all_except_health with KEYGATE_ALLOW_LAN_ACCESS, off without. Never an effective mode. */
 #define KEYGATE_MODE_AUTO 3
+
+/** "first": the first source that is present decides. */
+#define KEYGATE_MATCH_FIRST 0
+/** "any": a right key in any source is enough; where none has one, the first that is present decides. */
+#define KEYGATE_MATCH_ANY 1
+
+/** "options": every OPTIONS request passes without a key. */
+#define KEYGATE_PREFLIGHT_OPTIONS 0
+/** "cors": an OPTIONS request with both Origin and Access-Control-Request-Method does. */
+#define KEYGATE_PREFLIGHT_CORS 1
+/** "none": none does. */
+#define KEYGATE_PREFLIGHT_NONE 2
+
+/** "sources": every header with a source's name is dropped before a request is forwarded. */
+#define KEYGATE_STRIP_SOURCES 0
+/** "matched": those of them are whose value holds one of the gate's keys. */
+#define KEYGATE_STRIP_MATCHED 1
+/** "off": none of them is. */
+#define KEYGATE_STRIP_OFF 2
 
 /** Answer the request with 401. */
 #define KEYGATE_DENY 0
@@ -370,7 +429,7 @@
 /** keygate_source.flags: a leading "Bearer " (this case, one space) is not part of the credential. */
 #define KEYGATE_SOURCE_BEARER 1
 
-/** keygate_decision.flags: "Bearer " was stripped from the deciding value. */
+/** keygate_decision.flags: "Bearer ", or the source's scheme, was stripped from the deciding value. */
 #define KEYGATE_BEARER_STRIPPED 1
 
 /** Findings, one bit each; keygate_findings says what each one means. auto was resolved. */
@@ -413,7 +472,7 @@
 #define KEYGATE_FINDING_OPTIONS_CASE 262144
 
 /** The size of a keygate_policy in words of 8 bytes. */
-#define KEYGATE_POLICY_WORDS 480
+#define KEYGATE_POLICY_WORDS 512
 
 /** The size of a keygate_evaluation in words of 8 bytes. */
 #define KEYGATE_EVALUATION_WORDS 16
@@ -451,9 +510,17 @@ typedef struct keygate_key {
 
 /** A header that a credential is read from. */
 typedef struct keygate_source {
-  /** An HTTP token of 1 to 32 bytes, in any case. */
+  /**
+   * An HTTP token of 1 to 32 bytes, in any case, and none that belongs to the message itself
+   * ("host", "upgrade").
+   */
   struct keygate_str name;
-  /** 0 or KEYGATE_SOURCE_BEARER. */
+  /**
+   * Empty, or a token of 1 to 16 bytes: a leading auth-scheme of this name, in any case, and the
+   * spaces behind it are not part of the credential.
+   */
+  struct keygate_str scheme;
+  /** 0, or without a scheme KEYGATE_SOURCE_BEARER. */
   uint32_t flags;
 } keygate_source;
 
@@ -491,6 +558,23 @@ typedef struct keygate_config {
   const struct keygate_str *exempt;
   /** How many. */
   size_t exempt_count;
+  /** A KEYGATE_MATCH_ number. */
+  int32_t match;
+  /** A KEYGATE_PREFLIGHT_ number. */
+  int32_t preflight;
+  /** A KEYGATE_STRIP_ number. */
+  int32_t strip;
+  /**
+   * Empty, or the name of the header in which hosts tell what they forward to the label of the key
+   * that matched: a token of 1 to 32 bytes that is no spelling of a source or of a header that the
+   * gate reads or drops.
+   */
+  struct keygate_str identity_header;
+  /**
+   * Empty, or what hosts send as Access-Control-Allow-Origin with their 401: "*" or an origin of 1
+   * to 128 bytes of 0x21 to 0x7E.
+   */
+  struct keygate_str allow_origin;
 } keygate_config;
 
 /** The library's result of setting something up: KEYGATE_OK, or a negative KEYGATE_ERR_ number. */
@@ -757,19 +841,30 @@ size_t keygate_policy_wanted_count(const struct keygate_policy *policy);
 
 /**
  * The name of a header that the policy wants to see, in lower case: the sources in order of
- * precedence. A host with a header map may pass only these headers, every occurrence in the order
+ * precedence, and with KEYGATE_PREFLIGHT_CORS "origin" and "access-control-request-method". A host with a header map may pass only these headers, every occurrence in the order
  * received; the decision is the same but for the header's index.
  *
  * The text lies inside the policy and lives as long. {NULL, 0} for a bad policy or an index
  * beyond the last.
  */
-struct keygate_str keygate_policy_wanted_name(const struct keygate_policy *policy, size_t index);
+struct keygate_str keygate_policy_wanted_name(const struct keygate_policy *policy,
+                                              size_t index);
 
 /**
  * Whether the first wanted header that is present settles the decision, so that a host need not
  * look for the others. False for a bad policy.
  */
 bool keygate_policy_first_decides(const struct keygate_policy *policy);
+
+/**
+ * The name, in lower case, of the header in which a host tells what it forwards to the label of the
+ * key that matched (keygate_policy_key_label): it adds the header on KEYGATE_REASON_KEY_MATCHED where
+ * that key has a label, after it has dropped what keygate_policy_drops says.
+ *
+ * The text lies inside the policy and lives as long. {NULL, 0} where there is none, and for a bad
+ * policy.
+ */
+struct keygate_str keygate_policy_identity_header(const struct keygate_policy *policy);
 
 /**
  * The name of the source that decided, in lower case: keygate_decision.source is its index.
@@ -798,16 +893,6 @@ bool keygate_policy_drops(const struct keygate_policy *policy,
                           const struct keygate_decision *decision,
                           struct keygate_str name,
                           struct keygate_str value);
-
-/**
- * The same for a host that forwards credentials: whether a header must be dropped all the same. A
- * source that is called X-Original-URL, say, is dropped after PREFLIGHT and HEALTH.
- *
- * Returns true for every header after a deny, and for a bad argument.
- */
-bool keygate_decision_drops(const struct keygate_decision *decision,
-                            struct keygate_str name,
-                            struct keygate_str value);
 
 /**
  * The lengths of the names that are read or may be dropped: bit n % 64 is set where one has n bytes.
@@ -949,11 +1034,11 @@ const char *keygate_denial_body(const struct keygate_decision *decision);
  * The headers to answer a denied request with, and status 401: ask for index 0, 1, 2 and so on
  * until it returns false.
  *
- * policy: that which decided; a bad one is as good as any here.
+ * policy: that which decided; a bad one is one without allow_origin.
  * out: set to a header, whose texts are static or lie in the policy; to two empty strings after the
  * last.
  */
-bool keygate_denial_header(const struct keygate_policy *_policy,
+bool keygate_denial_header(const struct keygate_policy *policy,
                            const struct keygate_decision *decision,
                            size_t index,
                            struct keygate_header *out);

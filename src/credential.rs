@@ -6,21 +6,41 @@ pub(crate) const BEARER: &[u8] = b"Bearer ";
 pub(crate) struct Credential<'a> {
     /// What is compared with the keys.
     pub(crate) text: &'a [u8],
-    pub(crate) bearer_stripped: bool,
+    /// Whether a prefix stood before it.
+    pub(crate) stripped: bool,
 }
 
 impl<'a> Credential<'a> {
-    pub(crate) fn read(value: &'a [u8], strips_bearer: bool) -> Self {
+    pub(crate) fn whole(value: &'a [u8]) -> Self {
+        Self {
+            text: trim(value),
+            stripped: false,
+        }
+    }
+
+    pub(crate) fn behind_bearer(value: &'a [u8]) -> Self {
         let value = trim(value);
-        match value.strip_prefix(BEARER) {
-            Some(text) if strips_bearer => Self {
-                text,
-                bearer_stripped: true,
-            },
-            _ => Self {
-                text: value,
-                bearer_stripped: false,
-            },
+        Self::behind(value, value.strip_prefix(BEARER))
+    }
+
+    /// RFC 9110 section 11.4: a scheme in any case and one or more spaces.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn behind_scheme(value: &'a [u8], scheme: &[u8]) -> Self {
+        let value = trim(value);
+        let rest = value.split_at_checked(scheme.len());
+        let rest = rest.filter(|(start, _)| start.eq_ignore_ascii_case(scheme));
+        let mut text = rest.and_then(|(_, rest)| rest.strip_prefix(b" "));
+        while let Some([b' ', more @ ..]) = text {
+            text = Some(more);
+        }
+        Self::behind(value, text)
+    }
+
+    fn behind(value: &'a [u8], text: Option<&'a [u8]>) -> Self {
+        Self {
+            text: text.unwrap_or(value),
+            stripped: text.is_some(),
         }
     }
 

@@ -168,16 +168,6 @@ impl Denial {
         plain(self.challenge)
     }
 
-    /// The header fields of the answer, by index: name and value.
-    #[must_use]
-    pub const fn header(&self, index: usize) -> Option<(&'static str, &'static str)> {
-        match index {
-            0 => Some(("WWW-Authenticate", self.challenge())),
-            1 => Some(("Content-Type", Self::CONTENT_TYPE)),
-            _ => None,
-        }
-    }
-
     /// The body, in JSON.
     #[must_use]
     pub const fn body(&self) -> &'static str {
@@ -255,7 +245,7 @@ impl Decision {
         }
     }
 
-    /// Whether `Bearer ` was stripped from the deciding value.
+    /// Whether `Bearer `, or the source's scheme, was stripped from the deciding value.
     #[must_use]
     pub const fn bearer_stripped(&self) -> bool {
         matches!(

@@ -3,10 +3,9 @@
 
 #![allow(clippy::inline_always)]
 
-use crate::credential::Credential;
 use crate::decision::{Deciding, Decision, Reason};
-use crate::header::Header;
-use crate::mode::EffectiveMode;
+use crate::header::{Header, PREFLIGHT};
+use crate::mode::{EffectiveMode, MatchMode, Preflight};
 use crate::policy::{Policy, length_bit};
 
 impl Policy {
@@ -57,8 +56,9 @@ pub struct Evaluation<'p> {
     policy: &'p Policy,
     /// `Policy::lengths`, at hand for every header.
     lengths: usize,
-    /// The sources, as bits, that precede the best one seen and so can still change the verdict.
-    open: u8,
+    /// The sources, as bits, that can still change the decision, and above them the headers of
+    /// `PREFLIGHT` that are still to come.
+    open: u16,
     /// The index of the header pushed last. `usize::MAX`, one before 0, while there is none.
     last: usize,
     decision: Decision,
@@ -68,9 +68,15 @@ impl<'p> Evaluation<'p> {
     #[inline(always)]
     pub(crate) fn begin(policy: &'p Policy, method: &[u8], target: &[u8]) -> Self {
         let effective_mode = policy.effective_mode;
-        let reason = if method == b"OPTIONS" {
-            Reason::Preflight
-        } else if effective_mode == EffectiveMode::Off {
+        let mut awaited = 0;
+        if method == b"OPTIONS" {
+            match policy.preflight {
+                Preflight::Options => return Self::settled(policy, Reason::Preflight),
+                Preflight::Cors => awaited = AWAITED,
+                Preflight::None => {}
+            }
+        }
+        let reason = if effective_mode == EffectiveMode::Off {
             Reason::AuthOff
         } else if effective_mode == EffectiveMode::AllExceptHealth
             && is_health(policy, method, target)
@@ -82,15 +88,23 @@ impl<'p> Evaluation<'p> {
             Reason::CredentialMissing
         };
         let open = match reason {
-            Reason::CredentialMissing => policy.all_sources,
+            Reason::CredentialMissing => u16::from(policy.all_sources),
             _ => 0,
         };
         Self {
+            open: open | awaited,
+            ..Self::settled(policy, reason)
+        }
+    }
+
+    #[inline(always)]
+    fn settled(policy: &'p Policy, reason: Reason) -> Self {
+        Self {
             policy,
-            open,
+            open: 0,
             lengths: policy.lengths,
             last: usize::MAX,
-            decision: Decision::new(reason, effective_mode),
+            decision: Decision::new(reason, policy.effective_mode),
         }
     }
 
@@ -140,13 +154,28 @@ impl<'p> Evaluation<'p> {
     /// Looks at the header that was counted last.
     #[inline(always)]
     fn look(&mut self, name: &[u8], value: &[u8]) {
-        let Some(source) = self.policy.find_source(name, self.open) else {
+        if self.open >= AWAITED_FIRST && self.is_preflight(name) {
+            return;
+        }
+        #[allow(clippy::cast_possible_truncation)] // what is awaited is no source
+        let Some(source) = self.policy.find_source(name, self.open as u8) else {
             return;
         };
-        let credential = Credential::read(value, self.policy.strips_bearer(source));
+        let credential = self.policy.read_credential(source, value);
         // A value that equals a key needs no look at its bytes: the key's were checked.
         let key = self.policy.find_key(credential.text);
-        self.open &= (1 << source) - 1;
+        let before = (1 << source) - 1;
+        if key.is_none() && self.policy.match_mode == MatchMode::Any {
+            // A source that comes before this one, or holds a right key, is the better one.
+            self.open &= !(1 << source);
+            let has_better =
+                |deciding: Deciding| deciding.source < source || self.decision.key.is_some();
+            if self.decision.deciding.is_some_and(has_better) {
+                return;
+            }
+        } else {
+            self.open &= AWAITED | before;
+        }
         self.decision.key = key;
         self.decision.reason = match key {
             Some(_) => Reason::KeyMatched,
@@ -156,8 +185,28 @@ impl<'p> Evaluation<'p> {
         self.decision.deciding = Some(Deciding {
             header: self.last,
             source,
-            bearer_stripped: credential.bearer_stripped,
+            bearer_stripped: credential.stripped,
         });
+    }
+
+    /// Whether this header is the last that makes the request a CORS-preflight.
+    #[cold]
+    #[inline(never)]
+    fn is_preflight(&mut self, name: &[u8]) -> bool {
+        for (header, bit) in PREFLIGHT
+            .into_iter()
+            .zip([AWAITED_FIRST, AWAITED_FIRST << 1])
+        {
+            if name.eq_ignore_ascii_case(header.as_bytes()) {
+                self.open &= !bit;
+            }
+        }
+        if self.open >= AWAITED_FIRST {
+            return false;
+        }
+        self.open = 0;
+        self.decision = Decision::new(Reason::Preflight, self.policy.effective_mode);
+        true
     }
 
     /// The decision about the headers pushed so far.
@@ -166,6 +215,10 @@ impl<'p> Evaluation<'p> {
         self.decision
     }
 }
+
+/// The headers of `PREFLIGHT` among what is open.
+const AWAITED: u16 = 0x300;
+const AWAITED_FIRST: u16 = 0x100;
 
 #[inline(always)]
 pub(crate) fn is_health(policy: &Policy, method: &[u8], target: &[u8]) -> bool {

@@ -10,13 +10,12 @@ pub use text::Sink;
 
 use heapless::Vec;
 
-use crate::credential::{BEARER, Credential, is_blank, trim};
+use crate::credential::{BEARER, is_blank, trim};
 use crate::decision::{Deciding, Decision, Reason};
 use crate::evaluation::is_health;
-use crate::header::Header;
+use crate::header::{Header, spells_one_of};
 use crate::limits::MAX_KEY_LEN;
 use crate::mode::{AuthMode, EffectiveMode};
-use crate::policy::name::spells;
 use crate::policy::{Policy, path_of};
 
 /// How many bytes a credential and a key must share before one counts as a part of the other.
@@ -226,7 +225,7 @@ impl<'p> Explanation<'p> {
             self.duplicates = self.duplicates.saturating_add(1);
             return;
         }
-        let credential = Credential::read(value, self.policy.strips_bearer(source));
+        let credential = self.policy.read_credential(source, value);
         let right = self.policy.find_key(credential.text).is_some();
         self.shadows |= 1 << source;
         self.right_shadows |= u32::from(right) << source;
@@ -235,7 +234,7 @@ impl<'p> Explanation<'p> {
     fn look_at_value(&mut self, deciding: Deciding, value: &[u8]) {
         let strips = self.policy.strips_bearer(deciding.source);
         let value = trim(value);
-        let credential = Credential::read(value, strips).text;
+        let credential = self.policy.read_credential(deciding.source, value).text;
         self.value = Value {
             len: value.len(),
             credential_len: credential.len(),
@@ -359,7 +358,7 @@ fn query_parameters(query: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn is_unread(name: &[u8]) -> bool {
-    UNREAD.into_iter().any(|own| spells(name, own))
+    spells_one_of(name, &UNREAD)
 }
 
 fn starts_with_ignore_case(value: &[u8], prefix: &[u8]) -> bool {

@@ -24,14 +24,15 @@ use self::memory::{
 };
 use crate::config::{
     ByteClass, Config, ConfigError, ConfigErrorKind, ConfigField, Exempt, Form, Key, KeyFile,
-    Source,
+    Rules, Source,
 };
 use crate::decision::{Decision, Denial, Reason, Verdict};
 use crate::evaluation::Evaluation;
 use crate::explanation::{Explanation, Finding};
+use crate::forwarding::denial_header;
 use crate::header::Header;
 use crate::limits::{MAX_EXEMPT, MAX_KEYS, MAX_SOURCES};
-use crate::mode::{AuthMode, EffectiveMode};
+use crate::mode::{AuthMode, EffectiveMode, MatchMode, Preflight, Strip};
 use crate::policy::Policy;
 use crate::text::{Language, Text, number, text};
 
@@ -136,6 +137,26 @@ pub const KEYGATE_ERR_ENCODING: i32 = -45;
 pub const KEYGATE_ERR_KEYS_ELSEWHERE: i32 = -46;
 /// A key file: a label that is empty.
 pub const KEYGATE_ERR_LABEL_EMPTY: i32 = -47;
+/// A source or an identity header that belongs to the message itself, "host" or "upgrade" for example.
+pub const KEYGATE_ERR_HEADER_RESERVED: i32 = -48;
+/// An identity header that the gate reads or drops.
+pub const KEYGATE_ERR_IDENTITY_TAKEN: i32 = -49;
+/// match is none of the KEYGATE_MATCH_ numbers, or its name is not known.
+pub const KEYGATE_ERR_MATCH: i32 = -50;
+/// preflight is none of the KEYGATE_PREFLIGHT_ numbers, or its name is not known.
+pub const KEYGATE_ERR_PREFLIGHT: i32 = -51;
+/// strip is none of the KEYGATE_STRIP_ numbers, or its name is not known.
+pub const KEYGATE_ERR_STRIP: i32 = -52;
+/// A source with KEYGATE_SOURCE_BEARER and a scheme.
+pub const KEYGATE_ERR_BEARER_AND_SCHEME: i32 = -53;
+/// A scheme is longer than 16 bytes.
+pub const KEYGATE_ERR_SCHEME_TOO_LONG: i32 = -54;
+/// A scheme is not an HTTP token.
+pub const KEYGATE_ERR_SCHEME_NOT_TOKEN: i32 = -55;
+/// allow_origin is longer than 128 bytes, or in JSON empty.
+pub const KEYGATE_ERR_ORIGIN_LENGTH: i32 = -56;
+/// allow_origin holds a byte outside 0x21 to 0x7E.
+pub const KEYGATE_ERR_ORIGIN_BYTE: i32 = -57;
 
 /// keygate_config_error.field: no field, or the whole of the configuration.
 pub const KEYGATE_FIELD_CONFIG: i32 = 0;
@@ -161,6 +182,18 @@ pub const KEYGATE_FIELD_BEARER: i32 = 9;
 pub const KEYGATE_FIELD_EXEMPT: i32 = 10;
 /// proxy
 pub const KEYGATE_FIELD_PROXY: i32 = 11;
+/// match
+pub const KEYGATE_FIELD_MATCH: i32 = 12;
+/// preflight
+pub const KEYGATE_FIELD_PREFLIGHT: i32 = 13;
+/// strip
+pub const KEYGATE_FIELD_STRIP: i32 = 14;
+/// identity_header
+pub const KEYGATE_FIELD_IDENTITY_HEADER: i32 = 15;
+/// allow_origin
+pub const KEYGATE_FIELD_ALLOW_ORIGIN: i32 = 16;
+/// scheme in an entry of sources
+pub const KEYGATE_FIELD_SCHEME: i32 = 17;
 
 /// keygate_config_error.byte_class: the error is not about a byte.
 pub const KEYGATE_BYTE_NONE: i32 = 0;
@@ -190,6 +223,25 @@ pub const KEYGATE_MODE_OFF: i32 = 1;
 pub const KEYGATE_MODE_ALL_EXCEPT_HEALTH: i32 = 2;
 /// "auto": all_except_health with KEYGATE_ALLOW_LAN_ACCESS, off without. Never an effective mode.
 pub const KEYGATE_MODE_AUTO: i32 = 3;
+
+/// "first": the first source that is present decides.
+pub const KEYGATE_MATCH_FIRST: i32 = 0;
+/// "any": a right key in any source is enough; where none has one, the first that is present decides.
+pub const KEYGATE_MATCH_ANY: i32 = 1;
+
+/// "options": every OPTIONS request passes without a key.
+pub const KEYGATE_PREFLIGHT_OPTIONS: i32 = 0;
+/// "cors": an OPTIONS request with both Origin and Access-Control-Request-Method does.
+pub const KEYGATE_PREFLIGHT_CORS: i32 = 1;
+/// "none": none does.
+pub const KEYGATE_PREFLIGHT_NONE: i32 = 2;
+
+/// "sources": every header with a source's name is dropped before a request is forwarded.
+pub const KEYGATE_STRIP_SOURCES: i32 = 0;
+/// "matched": those of them are whose value holds one of the gate's keys.
+pub const KEYGATE_STRIP_MATCHED: i32 = 1;
+/// "off": none of them is.
+pub const KEYGATE_STRIP_OFF: i32 = 2;
 
 /// Answer the request with 401.
 pub const KEYGATE_DENY: i32 = 0;
@@ -224,7 +276,7 @@ pub const KEYGATE_NO_SOURCES: u32 = 2;
 pub const KEYGATE_NO_EXEMPT: u32 = 4;
 /// keygate_source.flags: a leading "Bearer " (this case, one space) is not part of the credential.
 pub const KEYGATE_SOURCE_BEARER: u32 = 1;
-/// keygate_decision.flags: "Bearer " was stripped from the deciding value.
+/// keygate_decision.flags: "Bearer ", or the source's scheme, was stripped from the deciding value.
 pub const KEYGATE_BEARER_STRIPPED: u32 = 1;
 
 /// Findings, one bit each; keygate_findings says what each one means. auto was resolved.
@@ -315,6 +367,16 @@ agree!(
         KEYGATE_ERR_ENCODING,
         KEYGATE_ERR_KEYS_ELSEWHERE,
         KEYGATE_ERR_LABEL_EMPTY,
+        KEYGATE_ERR_HEADER_RESERVED,
+        KEYGATE_ERR_IDENTITY_TAKEN,
+        KEYGATE_ERR_MATCH,
+        KEYGATE_ERR_PREFLIGHT,
+        KEYGATE_ERR_STRIP,
+        KEYGATE_ERR_BEARER_AND_SCHEME,
+        KEYGATE_ERR_SCHEME_TOO_LONG,
+        KEYGATE_ERR_SCHEME_NOT_TOKEN,
+        KEYGATE_ERR_ORIGIN_LENGTH,
+        KEYGATE_ERR_ORIGIN_BYTE,
     ]
 );
 agree!(
@@ -333,6 +395,12 @@ agree!(
         KEYGATE_FIELD_BEARER,
         KEYGATE_FIELD_EXEMPT,
         KEYGATE_FIELD_PROXY,
+        KEYGATE_FIELD_MATCH,
+        KEYGATE_FIELD_PREFLIGHT,
+        KEYGATE_FIELD_STRIP,
+        KEYGATE_FIELD_IDENTITY_HEADER,
+        KEYGATE_FIELD_ALLOW_ORIGIN,
+        KEYGATE_FIELD_SCHEME,
     ]
 );
 agree!(
@@ -357,6 +425,29 @@ agree!(
         KEYGATE_MODE_OFF,
         KEYGATE_MODE_ALL_EXCEPT_HEALTH,
         KEYGATE_MODE_AUTO,
+    ]
+);
+agree!(
+    MatchMode::ALL,
+    code,
+    [KEYGATE_MATCH_FIRST, KEYGATE_MATCH_ANY]
+);
+agree!(
+    Preflight::ALL,
+    code,
+    [
+        KEYGATE_PREFLIGHT_OPTIONS,
+        KEYGATE_PREFLIGHT_CORS,
+        KEYGATE_PREFLIGHT_NONE,
+    ]
+);
+agree!(
+    Strip::ALL,
+    code,
+    [
+        KEYGATE_STRIP_SOURCES,
+        KEYGATE_STRIP_MATCHED,
+        KEYGATE_STRIP_OFF,
     ]
 );
 const _: () = {
@@ -411,7 +502,7 @@ agree!(
 );
 
 /// The size of a keygate_policy in words of 8 bytes.
-pub const KEYGATE_POLICY_WORDS: usize = 480;
+pub const KEYGATE_POLICY_WORDS: usize = 512;
 /// The size of a keygate_evaluation in words of 8 bytes.
 pub const KEYGATE_EVALUATION_WORDS: usize = 16;
 /// The size of a keygate_key_file in words of 8 bytes.
@@ -456,9 +547,13 @@ pub struct keygate_key {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct keygate_source {
-    /// An HTTP token of 1 to 32 bytes, in any case.
+    /// An HTTP token of 1 to 32 bytes, in any case, and none that belongs to the message itself
+    /// ("host", "upgrade").
     pub name: keygate_str,
-    /// 0 or KEYGATE_SOURCE_BEARER.
+    /// Empty, or a token of 1 to 16 bytes: a leading auth-scheme of this name, in any case, and the
+    /// spaces behind it are not part of the credential.
+    pub scheme: keygate_str,
+    /// 0, or without a scheme KEYGATE_SOURCE_BEARER.
     pub flags: u32,
 }
 
@@ -490,6 +585,19 @@ pub struct keygate_config {
     pub exempt: *const keygate_str,
     /// How many.
     pub exempt_count: usize,
+    /// A KEYGATE_MATCH_ number.
+    pub r#match: i32,
+    /// A KEYGATE_PREFLIGHT_ number.
+    pub preflight: i32,
+    /// A KEYGATE_STRIP_ number.
+    pub strip: i32,
+    /// Empty, or the name of the header in which hosts tell what they forward to the label of the key
+    /// that matched: a token of 1 to 32 bytes that is no spelling of a source or of a header that the
+    /// gate reads or drops.
+    pub identity_header: keygate_str,
+    /// Empty, or what hosts send as Access-Control-Allow-Origin with their 401: "*" or an origin of 1
+    /// to 128 bytes of 0x21 to 0x7E.
+    pub allow_origin: keygate_str,
 }
 
 /// A request.
@@ -625,6 +733,11 @@ impl Versioned for keygate_config {
         source_count: 0,
         exempt: ptr::null(),
         exempt_count: 0,
+        r#match: KEYGATE_MATCH_FIRST,
+        preflight: KEYGATE_PREFLIGHT_OPTIONS,
+        strip: KEYGATE_STRIP_SOURCES,
+        identity_header: keygate_str::NONE,
+        allow_origin: keygate_str::NONE,
     };
 }
 
@@ -762,10 +875,6 @@ impl Output {
         unsafe { self.write(&out) };
         verdict
     }
-}
-
-fn mode(number: keygate_mode) -> Option<AuthMode> {
-    AuthMode::ALL.into_iter().find(|mode| mode.code() == number)
 }
 
 /// What a text is asked for in.
@@ -1298,25 +1407,29 @@ unsafe fn keys_of<'a>(
 
 /// A caller's config in the core's types.
 struct OwnConfig<'a> {
-    auth_mode: AuthMode,
+    rules: Rules,
     flags: u32,
     api_key: &'a [u8],
     keys: Vec<Key<'a>, MAX_KEYS>,
     sources: Vec<Source<'a>, MAX_SOURCES>,
     exempt: Vec<Exempt<'a>, MAX_EXEMPT>,
+    identity_header: &'a [u8],
+    allow_origin: &'a [u8],
 }
 
 impl OwnConfig<'_> {
     fn borrow(&self) -> Config<'_> {
         let flag = |flag: u32| self.flags & flag != 0;
+        let some = |text| Some(text).filter(|text: &&[u8]| !text.is_empty());
         let (keys, sources, exempt) = (&self.keys, &self.sources, &self.exempt);
         Config {
-            auth_mode: self.auth_mode,
-            allow_lan_access: flag(KEYGATE_ALLOW_LAN_ACCESS),
-            api_key: (!self.api_key.is_empty()).then_some(self.api_key),
+            rules: self.rules,
+            api_key: some(self.api_key),
             keys: (!keys.is_empty()).then_some(keys),
             sources: (!sources.is_empty() || flag(KEYGATE_NO_SOURCES)).then_some(sources),
             exempt: (!exempt.is_empty() || flag(KEYGATE_NO_EXEMPT)).then_some(exempt),
+            identity_header: some(self.identity_header),
+            allow_origin: some(self.allow_origin),
         }
     }
 }
@@ -1337,9 +1450,18 @@ unsafe fn config_of<'a>(
         apart(policy, config, whole.min(size_of::<keygate_config>()))?;
         let config = read(config)?;
         let at = |field| move |status| keygate_config_error::new(status, field, usize::MAX);
-        let auth_mode = mode(config.auth_mode)
-            .ok_or(KEYGATE_ERR_MODE)
-            .map_err(at(ConfigField::AuthMode))?;
+        let chosen = |status, field| move || keygate_config_error::new(status, field, usize::MAX);
+        let rules = Rules {
+            auth_mode: AuthMode::with_code(config.auth_mode)
+                .ok_or_else(chosen(KEYGATE_ERR_MODE, ConfigField::AuthMode))?,
+            allow_lan_access: config.flags & KEYGATE_ALLOW_LAN_ACCESS != 0,
+            match_mode: MatchMode::with_code(config.r#match)
+                .ok_or_else(chosen(KEYGATE_ERR_MATCH, ConfigField::Match))?,
+            preflight: Preflight::with_code(config.preflight)
+                .ok_or_else(chosen(KEYGATE_ERR_PREFLIGHT, ConfigField::Preflight))?,
+            strip: Strip::with_code(config.strip)
+                .ok_or_else(chosen(KEYGATE_ERR_STRIP, ConfigField::Strip))?,
+        };
         let flag = |flag: u32| config.flags & flag != 0;
         if config.flags & !(KEYGATE_ALLOW_LAN_ACCESS | KEYGATE_NO_SOURCES | KEYGATE_NO_EXEMPT) != 0
             || flag(KEYGATE_NO_SOURCES) && config.source_count != 0
@@ -1348,7 +1470,7 @@ unsafe fn config_of<'a>(
             return Err(KEYGATE_ERR_FLAGS.into());
         }
         Ok(OwnConfig {
-            auth_mode,
+            rules,
             flags: config.flags,
             api_key: apart_from(policy, config.api_key).map_err(at(ConfigField::ApiKey))?,
             keys: keys_of(policy, config.keys, config.key_count)?,
@@ -1359,12 +1481,16 @@ unsafe fn config_of<'a>(
                 ConfigField::Sources,
                 KEYGATE_ERR_TOO_MANY_SOURCES,
                 |source: &keygate_source| {
-                    let name = apart_from(policy, source.name)?;
-                    match source.flags {
-                        0 => Ok(Source::new(name)),
-                        KEYGATE_SOURCE_BEARER => Ok(Source::bearer(name)),
-                        _ => Err(KEYGATE_ERR_FLAGS),
-                    }
+                    let bearer = match source.flags {
+                        0 => false,
+                        KEYGATE_SOURCE_BEARER => true,
+                        _ => return Err(KEYGATE_ERR_FLAGS),
+                    };
+                    Ok(Source {
+                        name: apart_from(policy, source.name)?,
+                        bearer,
+                        scheme: apart_from(policy, source.scheme)?,
+                    })
                 },
             )?,
             exempt: list(
@@ -1375,6 +1501,10 @@ unsafe fn config_of<'a>(
                 KEYGATE_ERR_TOO_MANY_EXEMPT,
                 |path: &keygate_str| Ok(Exempt::new(apart_from(policy, *path)?)),
             )?,
+            identity_header: apart_from(policy, config.identity_header)
+                .map_err(at(ConfigField::IdentityHeader))?,
+            allow_origin: apart_from(policy, config.allow_origin)
+                .map_err(at(ConfigField::AllowOrigin))?,
         })
     }
 }
@@ -1580,7 +1710,7 @@ pub unsafe extern "C" fn keygate_policy_wanted_count(policy: *const keygate_poli
 }
 
 /// The name of a header that the policy wants to see, in lower case: the sources in order of
-/// precedence. A host with a header map may pass only these headers, every occurrence in the order
+/// precedence, and with KEYGATE_PREFLIGHT_CORS "origin" and "access-control-request-method". A host with a header map may pass only these headers, every occurrence in the order
 /// received; the decision is the same but for the header's index.
 ///
 /// The text lies inside the policy and lives as long. {NULL, 0} for a bad policy or an index
@@ -1602,6 +1732,21 @@ pub unsafe extern "C" fn keygate_policy_wanted_name(
 pub unsafe extern "C" fn keygate_policy_first_decides(policy: *const keygate_policy) -> bool {
     // SAFETY: passed on to the caller.
     unsafe { self::policy(policy) }.is_some_and(Policy::first_decides)
+}
+
+/// The name, in lower case, of the header in which a host tells what it forwards to the label of the
+/// key that matched (keygate_policy_key_label): it adds the header on KEYGATE_REASON_KEY_MATCHED where
+/// that key has a label, after it has dropped what keygate_policy_drops says.
+///
+/// The text lies inside the policy and lives as long. {NULL, 0} where there is none, and for a bad
+/// policy.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_policy_identity_header(
+    policy: *const keygate_policy,
+) -> keygate_str {
+    // SAFETY: passed on to the caller.
+    let name = unsafe { self::policy(policy) }.and_then(Policy::identity_header);
+    name.map_or(keygate_str::NONE, |name| keygate_str::of(name.as_bytes()))
 }
 
 /// The name of the source that decided, in lower case: keygate_decision.source is its index.
@@ -1659,25 +1804,6 @@ pub unsafe extern "C" fn keygate_policy_drops(
         (Some(policy), Some(reason), Ok(name), Ok(value)) => {
             let decision = Decision::new(reason, policy.effective_mode());
             policy.drops(&decision, name, value)
-        }
-        _ => true,
-    }
-}
-
-/// The same for a host that forwards credentials: whether a header must be dropped all the same. A
-/// source that is called X-Original-URL, say, is dropped after PREFLIGHT and HEALTH.
-///
-/// Returns true for every header after a deny, and for a bad argument.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn keygate_decision_drops(
-    decision: *const keygate_decision,
-    name: keygate_str,
-    value: keygate_str,
-) -> bool {
-    // SAFETY: passed on to the caller.
-    match unsafe { (allowed(decision), name.bytes(), value.bytes()) } {
-        (Some(reason), Ok(name), Ok(value)) => {
-            Decision::new(reason, EffectiveMode::Strict).drops(name, value)
         }
         _ => true,
     }
@@ -2064,7 +2190,7 @@ pub extern "C" fn keygate_field_name(field: i32) -> *const c_char {
 /// The name of a mode, "all_except_health" for example. Static; "unknown" for any other number.
 #[unsafe(no_mangle)]
 pub extern "C" fn keygate_mode_name(mode: keygate_mode) -> *const c_char {
-    self::mode(mode)
+    AuthMode::with_code(mode)
         .map_or(c"unknown", AuthMode::c_name)
         .as_ptr()
 }
@@ -2196,12 +2322,12 @@ pub unsafe extern "C" fn keygate_denial_body(decision: *const keygate_decision) 
 /// The headers to answer a denied request with, and status 401: ask for index 0, 1, 2 and so on
 /// until it returns false.
 ///
-/// policy: that which decided; a bad one is as good as any here.
+/// policy: that which decided; a bad one is one without allow_origin.
 /// out: set to a header, whose texts are static or lie in the policy; to two empty strings after the
 /// last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn keygate_denial_header(
-    _policy: *const keygate_policy,
+    policy: *const keygate_policy,
     decision: *const keygate_decision,
     index: usize,
     out: *mut keygate_header,
@@ -2211,7 +2337,8 @@ pub unsafe extern "C" fn keygate_denial_header(
     }
     // SAFETY: passed on to the caller. The decision is read before `out` is written.
     unsafe {
-        let header = denial(decision).header(index);
+        let origin = self::policy(policy).and_then(Policy::allow_origin);
+        let header = denial_header(denial(decision), origin, index);
         let (name, value) = header.unwrap_or_default();
         out.write(keygate_header {
             name: keygate_str::of(name.as_bytes()),

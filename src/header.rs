@@ -1,4 +1,49 @@
-//! What a list of header fields may be made of.
+//! What a list of header fields may be made of, and names of headers.
+
+/// Both are in a CORS-preflight request (Fetch standard).
+pub(crate) const PREFLIGHT: [&str; 2] = ["origin", "access-control-request-method"];
+
+/// By these a request becomes a connection, or another request.
+pub(crate) const BEYOND_ONE_REQUEST: [&[u8]; 7] = [
+    b"upgrade",
+    b"http2-settings",
+    b"x-http-method",
+    b"x-http-method-override",
+    b"x-method-override",
+    b"x-original-url",
+    b"x-rewrite-url",
+];
+
+/// These belong to the connection or to the message itself (RFC 9110 sections 7.2 and 7.6.1): a
+/// host changes or drops them, so that none can carry a credential or a name.
+pub(crate) const OF_THE_MESSAGE: [&[u8]; 10] = [
+    b"host",
+    b"connection",
+    b"content-length",
+    b"transfer-encoding",
+    b"te",
+    b"trailer",
+    b"expect",
+    b"keep-alive",
+    b"proxy-connection",
+    b"upgrade",
+];
+
+/// Whether two names are the same up to ASCII case and to `_` and `.` for `-`: many servers hand all
+/// three to an application as one (RFC 3875 section 4.1.18).
+pub(crate) fn spells(name: &[u8], other: &[u8]) -> bool {
+    let folded = |byte: &u8| match byte {
+        b'_' | b'.' => b'-',
+        byte => byte.to_ascii_lowercase(),
+    };
+    // From the end: many names begin alike.
+    let same = |(a, b): (&u8, &u8)| folded(a) == folded(b);
+    name.len() == other.len() && name.iter().zip(other).rev().all(same)
+}
+
+pub(crate) fn spells_one_of(name: &[u8], names: &[impl AsRef<[u8]>]) -> bool {
+    names.iter().any(|own| spells(name, own.as_ref()))
+}
 
 /// A header field: a name and a value, as received.
 ///

@@ -25,7 +25,7 @@
 //!
 //! | rule | when | verdict | reason |
 //! |---|---|---|---|
-//! | 1 | the method is `OPTIONS` (a CORS preflight), in every mode | allow | `preflight` |
+//! | 1 | the method is `OPTIONS` (a CORS preflight) and [`Preflight`] lets it pass, in every mode | allow | `preflight` |
 //! | 2 | the effective mode is `off` | allow | `auth_off` |
 //! | 3 | the effective mode is `all_except_health`, the method is `GET` or `HEAD`, and the path is an exempt path, byte for byte | allow | `health` |
 //! | 4 | no key is configured | deny | `no_key_configured` |
@@ -47,11 +47,14 @@
 //!
 //! **The deciding header** is the first occurrence of the first source that is present at all,
 //! whatever its value. A wrong, empty or garbled one is never rescued by another header, and a
-//! later duplicate neither rescues nor spoils it.
+//! later duplicate neither rescues nor spoils it. With [`MatchMode::Any`], where the first
+//! occurrences of some sources hold a right key, it is the first of these in source order: a right
+//! key in a later source is not shadowed, and nothing else is different.
 //!
 //! **The credential** is the deciding value without leading and trailing SP and HTAB. Where the
 //! source strips Bearer and the value starts with exactly `Bearer ` (RFC 6750 section 2.1, this
-//! case, one space) that prefix is removed once. Without the prefix the whole value is the
+//! case, one space) that prefix is removed once; where it has a scheme, that scheme in any case and
+//! all spaces behind it are (RFC 9110 section 11.4). Without the prefix the whole value is the
 //! credential.
 //!
 //! **Equality** takes a time that depends on the length of what the client sent and on the
@@ -59,13 +62,15 @@
 //!
 //! # Denials
 //!
-//! Every deny is answered with [`Denial`]: 401, a `WWW-Authenticate` challenge (RFC 9110 section
-//! 11.6.1, RFC 6750 section 3) and a constant JSON body in the shape that LLM SDKs parse.
+//! Every deny is answered with [`Denial`]: 401, the headers of [`Policy::denial_header`], among them
+//! a `WWW-Authenticate` challenge (RFC 9110 section 11.6.1, RFC 6750 section 3), and a constant JSON
+//! body in the shape that LLM SDKs parse.
 //!
 //! # Forwarding
 //!
 //! Drop every header and trailer for which [`Policy::drops`] is true before a request goes
-//! upstream; a host that forwards credentials asks [`Decision::drops`] instead. A request that is allowed without a key is one request and not a connection: forward
+//! upstream, and then add the [`identity_header`](Policy::identity_header), if there is one, with the
+//! label of the key that matched. A request that is allowed without a key is one request and not a connection: forward
 //! no `Connection: upgrade` and no extended CONNECT (RFC 8441) with it, since nothing is decided
 //! about what follows a 101.
 //!
@@ -146,10 +151,10 @@ pub use explanation::{Explanation, Finding, Findings, Section, Sink};
 pub use generate::{GeneratedKey, generate_key};
 pub use header::Header;
 pub use limits::{
-    MAX_EXEMPT, MAX_EXEMPT_LEN, MAX_KEY_LEN, MAX_KEYS, MAX_LABEL_LEN, MAX_SOURCE_NAME_LEN,
-    MAX_SOURCES,
+    MAX_EXEMPT, MAX_EXEMPT_LEN, MAX_KEY_LEN, MAX_KEYS, MAX_LABEL_LEN, MAX_ORIGIN_LEN,
+    MAX_SCHEME_LEN, MAX_SOURCE_NAME_LEN, MAX_SOURCES,
 };
-pub use mode::{AuthMode, EffectiveMode, UnknownAuthMode};
+pub use mode::{AuthMode, EffectiveMode, MatchMode, Preflight, Strip, UnknownAuthMode};
 pub use policy::Policy;
 pub use text::Language;
 

@@ -8,9 +8,14 @@ use core::fmt;
 use heapless::{LenType, Vec};
 use zeroize::Zeroize;
 
-use crate::config::{Config, ConfigError, Draft, Exempt, Form, Key, Source};
-use crate::limits::{MAX_EXEMPT, MAX_EXEMPT_LEN, MAX_KEYS, MAX_LABEL_LEN, MAX_SOURCES};
-use crate::mode::{AuthMode, EffectiveMode};
+use crate::config::{Config, ConfigError, Draft, Exempt, Form, Key, Rules, Source};
+use crate::credential::Credential;
+use crate::header::PREFLIGHT;
+use crate::limits::{
+    MAX_EXEMPT, MAX_EXEMPT_LEN, MAX_KEYS, MAX_LABEL_LEN, MAX_ORIGIN_LEN, MAX_SCHEME_LEN,
+    MAX_SOURCES,
+};
+use crate::mode::{AuthMode, EffectiveMode, MatchMode, Preflight, Strip};
 
 use name::Name;
 use secret::Secret;
@@ -36,7 +41,7 @@ pub(crate) struct StoredKey {
 /// assert!(size_of::<keygate::Policy>() <= 4096);
 /// ```
 pub struct Policy {
-    /// The lengths of the sources' names, as `length_bit`s.
+    /// The lengths of the names that are read, as `length_bit`s.
     pub(crate) lengths: usize,
     /// Which sources have a name of n bytes: bit i is source i.
     by_length: [u8; LENGTHS],
@@ -44,11 +49,21 @@ pub struct Policy {
     pub(crate) all_sources: u8,
     /// The sources that "Bearer " is stripped from, as bits.
     bearers: u8,
+    /// The sources with a scheme, as bits.
+    with_scheme: u8,
+    pub(crate) match_mode: MatchMode,
+    pub(crate) preflight: Preflight,
+    pub(crate) strip: Strip,
     pub(crate) auth_mode: AuthMode,
     pub(crate) effective_mode: EffectiveMode,
     pub(crate) sources: Vec<Name, MAX_SOURCES, u8>,
     pub(crate) keys: Vec<StoredKey, MAX_KEYS, u8>,
     exempt: Vec<Vec<u8, MAX_EXEMPT_LEN, u8>, MAX_EXEMPT, u8>,
+    /// One for each source.
+    schemes: Vec<Vec<u8, MAX_SCHEME_LEN, u8>, MAX_SOURCES, u8>,
+    /// Without a byte where there is none.
+    pub(crate) identity: Name,
+    pub(crate) allow_origin: Vec<u8, MAX_ORIGIN_LEN, u8>,
 }
 
 const _: () = assert!(size_of::<Policy>() <= 4096);
@@ -73,11 +88,18 @@ impl Policy {
             by_length: [0; LENGTHS],
             all_sources: 0,
             bearers: 0,
+            with_scheme: 0,
+            match_mode: MatchMode::First,
+            preflight: Preflight::Options,
+            strip: Strip::Sources,
             auth_mode: AuthMode::Strict,
             effective_mode: EffectiveMode::Strict,
             sources: Vec::new(),
             keys: Vec::new(),
             exempt: Vec::new(),
+            schemes: Vec::new(),
+            identity: Name::EMPTY,
+            allow_origin: Vec::new(),
         }
     }
 
@@ -164,19 +186,38 @@ impl Policy {
     }
 
     /// The names of the headers that a decision is made from, in lower case: the sources in order of
-    /// precedence. A host with a header map may pass only these, every occurrence in the order
+    /// precedence, and with [`Preflight::Cors`] `origin` and `access-control-request-method`. A host
+    /// with a header map may pass only these, every occurrence in the order
     /// received; the decision is the same but for the header's index.
     #[must_use]
     pub fn wanted_names(&self) -> impl ExactSizeIterator<Item = &str> {
-        (0..self.sources.len()).map(|index| self.source_name(index).unwrap_or_default())
+        let sources = self.sources.len();
+        let others: &[&str] = match self.preflight {
+            Preflight::Cors => &PREFLIGHT,
+            Preflight::Options | Preflight::None => &[],
+        };
+        (0..sources.saturating_add(others.len())).map(move |index| {
+            let other = index.checked_sub(sources).and_then(|at| others.get(at));
+            other
+                .copied()
+                .or_else(|| self.source_name(index))
+                .unwrap_or_default()
+        })
     }
 
     /// Whether the first wanted header that is present settles the decision, so that a host need not
     /// look for the others.
     #[must_use]
-    #[allow(clippy::unused_self)] // a fact about this policy, whatever it is made of today
     pub const fn first_decides(&self) -> bool {
-        true
+        matches!(self.match_mode, MatchMode::First) && !matches!(self.preflight, Preflight::Cors)
+    }
+
+    /// The name, in lower case, of the header in which a host tells what it forwards to the label of
+    /// the key that matched. `None`: in none.
+    #[must_use]
+    pub fn identity_header(&self) -> Option<&str> {
+        let name = core::str::from_utf8(self.identity.lower_case()).ok()?; // a token is ASCII
+        (!name.is_empty()).then_some(name)
     }
 
     /// The name of one source, in lower case.
@@ -200,20 +241,44 @@ impl Policy {
         }
     }
 
-    /// Whether a source's name is spelled so.
-    pub(crate) fn spells_source(&self, name: &[u8]) -> bool {
+    /// The sources whose names are spelled so.
+    #[inline]
+    pub(crate) fn spelled_so(&self, name: &[u8]) -> impl Iterator<Item = u8> {
         let mut left = self.by_length.get(name.len()).copied().unwrap_or(0);
-        while let Some(source) = self.sources.get(left.trailing_zeros() as usize) {
-            if source.spells(name) {
-                return true;
+        core::iter::from_fn(move || {
+            loop {
+                let index = left.trailing_zeros();
+                let source = self.sources.get(index as usize)?;
+                left &= left.wrapping_sub(1);
+                if source.spells(name) {
+                    return u8::try_from(index).ok();
+                }
             }
-            left &= left.wrapping_sub(1);
+        })
+    }
+
+    /// What is read from a value of a source.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // a part of the one frame in which decisions are made
+    pub(crate) fn read_credential<'v>(&self, source: u8, value: &'v [u8]) -> Credential<'v> {
+        if self.strips_bearer(source) {
+            Credential::behind_bearer(value)
+        } else if self.with_scheme >> source & 1 == 1 {
+            Credential::behind_scheme(value, self.scheme(source))
+        } else {
+            Credential::whole(value)
         }
-        false
     }
 
     pub(crate) fn strips_bearer(&self, source: u8) -> bool {
         self.bearers >> source & 1 == 1
+    }
+
+    /// The scheme of a source; without a byte where it has none.
+    pub(crate) fn scheme(&self, source: u8) -> &[u8] {
+        self.schemes
+            .get(usize::from(source))
+            .map_or(&[], Vec::as_slice)
     }
 
     pub(crate) fn exempt_paths(&self) -> impl Iterator<Item = &[u8]> {
@@ -255,16 +320,37 @@ impl Draft for Policy {
             *sources |= 1 << index;
         }
         self.bearers |= u8::from(source.bearer) << index;
-        true
+        self.with_scheme |= u8::from(!source.scheme.is_empty()) << index;
+        Vec::from_slice(source.scheme).is_ok_and(|scheme| self.schemes.push(scheme).is_ok())
     }
 
     fn exempt(&mut self, exempt: &Exempt<'_>) -> bool {
         Vec::from_slice(exempt.path).is_ok_and(|path| self.exempt.push(path).is_ok())
     }
 
-    fn mode(&mut self, auth_mode: AuthMode, allow_lan_access: bool) {
-        self.auth_mode = auth_mode;
-        self.effective_mode = auth_mode.effective(allow_lan_access);
+    fn identity_header(&mut self, name: &[u8]) -> bool {
+        Name::new(name).map(|name| self.identity = name).is_some()
+    }
+
+    fn allow_origin(&mut self, origin: &[u8]) -> bool {
+        self.allow_origin.extend_from_slice(origin).is_ok()
+    }
+
+    fn rules(&mut self, rules: &Rules) {
+        self.auth_mode = rules.auth_mode;
+        self.effective_mode = rules.auth_mode.effective(rules.allow_lan_access);
+        self.match_mode = rules.match_mode;
+        self.preflight = rules.preflight;
+        self.strip = rules.strip;
+        if rules.preflight == Preflight::Cors {
+            for name in PREFLIGHT {
+                self.lengths |= length_bit(name.len());
+            }
+        }
+    }
+
+    fn identity_is_source(&self) -> bool {
+        self.spelled_so(self.identity.lower_case()).next().is_some()
     }
 
     fn has_source(&self, name: &[u8]) -> bool {
@@ -279,6 +365,9 @@ impl Drop for Policy {
         wipe_list(&mut self.keys, |key| wipe(&mut key.label));
         wipe_list(&mut self.sources, Name::wipe);
         wipe_list(&mut self.exempt, wipe);
+        wipe_list(&mut self.schemes, wipe);
+        self.identity.wipe();
+        wipe(&mut self.allow_origin);
     }
 }
 

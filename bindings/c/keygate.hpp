@@ -64,10 +64,6 @@ public:
   [[nodiscard]] keygate_reason reason() const noexcept { return raw_.reason; }
   [[nodiscard]] const char *reason_name() const noexcept { return keygate_reason_name(raw_.reason); }
   [[nodiscard]] const char *reason_text() const noexcept { return keygate_reason_text(raw_.reason, KEYGATE_LANGUAGE_EN); }
-  /// True for a header to be dropped by a host that forwards credentials, too.
-  [[nodiscard]] bool drops(std::string_view name, std::string_view value) const noexcept {
-    return keygate_decision_drops(&raw_, str(name), str(value));
-  }
   /// The body to answer a deny with, beside status 401 and the headers of policy::denial_header.
   [[nodiscard]] const char *body() const noexcept { return keygate_denial_body(&raw_); }
 

@@ -149,6 +149,46 @@ kinds! {
     LabelEmpty = -47, c"label_empty",
         c"the label is empty",
         c"label 为空";
+    /// A header that belongs to the message itself is no source and no identity header.
+    HeaderReserved = -48, c"header_reserved",
+        c"this header belongs to the HTTP message itself and cannot be used here",
+        c"该请求头属于 HTTP 报文本身,不能用在这里";
+    /// The identity header is one that the gate reads or drops.
+    IdentityTaken = -49, c"identity_taken",
+        c"the gate itself reads or drops this header; choose another name",
+        c"网关自身会读取或删除该请求头;请换一个名称";
+    /// `match` is unknown.
+    UnknownMatch = -50, c"unknown_match",
+        c"must be \"first\" or \"any\"",
+        c"必须是 \"first\" 或 \"any\"";
+    /// `preflight` is unknown.
+    UnknownPreflight = -51, c"unknown_preflight",
+        c"must be \"options\", \"cors\" or \"none\"",
+        c"必须是 \"options\"、\"cors\" 或 \"none\"";
+    /// `strip` is unknown.
+    UnknownStrip = -52, c"unknown_strip",
+        c"must be \"sources\", \"matched\" or \"off\"",
+        c"必须是 \"sources\"、\"matched\" 或 \"off\"";
+    /// A source has `bearer` and a scheme.
+    BearerAndScheme = -53, c"bearer_and_scheme",
+        c"bearer and scheme are both given; give only one of them",
+        c"bearer 和 scheme 不能同时给出,只保留一个";
+    /// A scheme is longer than 16 bytes.
+    SchemeTooLong = -54, c"scheme_too_long",
+        c"the scheme is longer than 16 bytes",
+        c"scheme 超过 16 字节";
+    /// A scheme is empty or not a token.
+    SchemeNotToken = -55, c"scheme_not_token",
+        c"this is not a valid auth-scheme; write the bare word, \"Token\" for example",
+        c"不是合法的认证方案名;请只写方案名本身,例如 \"Token\"";
+    /// `allow_origin` is empty or longer than 128 bytes.
+    OriginLength = -56, c"origin_length",
+        c"must be \"*\" or an origin of 1 to 128 bytes",
+        c"必须是 \"*\" 或 1 到 128 字节的来源(origin)";
+    /// `allow_origin` holds a byte outside 0x21 to 0x7E.
+    OriginByte = -57, c"origin_byte",
+        c"the origin contains a byte outside 0x21 to 0x7E",
+        c"来源(origin)中含有 0x21 到 0x7E 以外的字节";
 }
 
 impl ConfigErrorKind {
@@ -210,6 +250,18 @@ fields! {
     Exempt = 10, c"exempt", c"must be a list of strings", c"必须是由字符串组成的列表";
     /// `proxy`
     Proxy = 11, c"proxy", c"must be an object", c"必须是对象";
+    /// `match`
+    Match = 12, c"match", c"must be a string", c"必须是字符串";
+    /// `preflight`
+    Preflight = 13, c"preflight", c"must be a string", c"必须是字符串";
+    /// `strip`
+    Strip = 14, c"strip", c"must be a string", c"必须是字符串";
+    /// `identity_header`
+    IdentityHeader = 15, c"identity_header", c"must be a string", c"必须是字符串";
+    /// `allow_origin`
+    AllowOrigin = 16, c"allow_origin", c"must be a string", c"必须是字符串";
+    /// `scheme` in an entry of `sources`
+    Scheme = 17, c"sources.scheme", c"must be a string", c"必须是字符串";
 }
 
 impl ConfigField {
@@ -380,8 +432,11 @@ impl ConfigError {
                 say(to, language, "; known are ", ";已知的字段有 ")?;
                 to.write_str(match self.field {
                     ConfigField::Keys => "key, label",
-                    ConfigField::Sources => "name, bearer",
-                    _ => "auth_mode, allow_lan_access, api_key, keys, sources, exempt",
+                    ConfigField::Sources => "name, bearer, scheme",
+                    _ => {
+                        "auth_mode, allow_lan_access, api_key, keys, sources, exempt, match, preflight, \
+                         strip, identity_header, allow_origin"
+                    }
                 })
             }
             (kind, _) => to.write_str(kind.text(language)),

@@ -9,9 +9,11 @@ use hifijson::{Read as _, SliceLexer};
 use zeroize::Zeroize;
 
 use super::error::{ByteClass, ConfigError, ConfigErrorKind, ConfigField};
-use super::{BYTE_ORDER_MARK, Draft, Exempt, Filler, Key, Source};
-use crate::limits::{MAX_EXEMPT_LEN, MAX_KEY_LEN, MAX_LABEL_LEN, MAX_SOURCE_NAME_LEN};
-use crate::mode::AuthMode;
+use super::{BYTE_ORDER_MARK, Draft, Exempt, Filler, Key, Rules, Source};
+use crate::limits::{
+    MAX_EXEMPT_LEN, MAX_KEY_LEN, MAX_LABEL_LEN, MAX_ORIGIN_LEN, MAX_SCHEME_LEN, MAX_SOURCE_NAME_LEN,
+};
+use crate::mode::{AuthMode, MatchMode, Preflight, Strip};
 
 /// How deep the JSON may be nested: as many levels as a word has bits.
 const MAX_DEPTH: u32 = u64::BITS;
@@ -46,8 +48,8 @@ pub(crate) fn read(
         elsewhere: keys.is_some(),
         inside_proxy: has_proxy,
         seen: 0,
-        auth_mode: None,
-        allow_lan_access: false,
+        rules: Rules::new(AuthMode::Strict),
+        identity_mark: 0,
     };
     let done = if has_proxy {
         reader.members(
@@ -79,8 +81,9 @@ struct Section<'d, D> {
     inside_proxy: bool,
     /// The fields that were given, as bits.
     seen: u32,
-    auth_mode: Option<AuthMode>,
-    allow_lan_access: bool,
+    rules: Rules,
+    /// Where the identity header is named.
+    identity_mark: usize,
 }
 
 impl<D: Draft> Section<'_, D> {
@@ -95,16 +98,19 @@ impl<D: Draft> Section<'_, D> {
                 Err(ConfigError::new(ConfigErrorKind::FieldUnknown, at))
             }
         })?;
-        let missing = ConfigError::new(ConfigErrorKind::FieldMissing, ConfigField::AuthMode);
-        let auth_mode = self.auth_mode.ok_or(missing)?;
-        self.to.draft.mode(auth_mode, self.allow_lan_access);
+        if !self.has(ConfigField::AuthMode) {
+            let kind = ConfigErrorKind::FieldMissing;
+            return Err(ConfigError::new(kind, ConfigField::AuthMode));
+        }
         if !self.has(ConfigField::Sources) {
             self.to.default_sources()?;
         }
         if !self.has(ConfigField::Exempt) {
             self.to.default_exempt()?;
         }
-        Ok(())
+        self.to
+            .rules(&self.rules)
+            .inspect_err(|_| reader.mark = self.identity_mark)
     }
 
     fn has(&self, field: ConfigField) -> bool {
@@ -127,14 +133,29 @@ impl<D: Draft> Section<'_, D> {
         }
         match field {
             ConfigField::AuthMode => {
-                let mut name = Buffer::<NAME_ROOM>::default();
-                reader.string(field, None, &mut name)?;
-                self.auth_mode = name.bytes().and_then(AuthMode::from_bytes);
-                if self.auth_mode.is_none() {
-                    return wrong(ConfigErrorKind::UnknownMode);
-                }
+                self.rules.auth_mode = reader.choice(field, AuthMode::from_bytes)?;
             }
-            ConfigField::AllowLanAccess => self.allow_lan_access = reader.flag(field, None)?,
+            ConfigField::Match => {
+                self.rules.match_mode = reader.choice(field, MatchMode::from_bytes)?;
+            }
+            ConfigField::Preflight => {
+                self.rules.preflight = reader.choice(field, Preflight::from_bytes)?;
+            }
+            ConfigField::Strip => self.rules.strip = reader.choice(field, Strip::from_bytes)?,
+            ConfigField::AllowLanAccess => {
+                self.rules.allow_lan_access = reader.flag(field, None)?;
+            }
+            ConfigField::IdentityHeader => {
+                let mut name = Buffer::<HEADER_ROOM>::default();
+                reader.string(field, None, &mut name)?;
+                self.identity_mark = reader.mark;
+                self.to.identity_header(name.beginning())?;
+            }
+            ConfigField::AllowOrigin => {
+                let mut origin = Buffer::<ORIGIN_ROOM>::default();
+                reader.string(field, None, &mut origin)?;
+                self.to.allow_origin(origin.beginning())?;
+            }
             ConfigField::ApiKey => {
                 let mut secret = Buffer::<SECRET_ROOM>::default();
                 reader.string(field, None, &mut secret)?;
@@ -190,8 +211,10 @@ impl<D: Draft> Section<'_, D> {
             list: ConfigField::Sources,
             index,
         };
-        let (mut has_name, mut has_bearer, mut bearer) = (false, false, false);
+        let (mut has_name, mut has_bearer, mut has_scheme) = (false, false, false);
+        let mut bearer = false;
         let mut name = Buffer::<HEADER_ROOM>::default();
+        let mut scheme = Buffer::<SCHEME_ROOM>::default();
         entry.read(reader, &mut |reader, own| match own {
             b"name" => {
                 let field = entry.once(&mut has_name, ConfigField::SourceName)?;
@@ -202,13 +225,26 @@ impl<D: Draft> Section<'_, D> {
                 bearer = reader.flag(field, Some(index))?;
                 Ok(())
             }
+            b"scheme" => {
+                let field = entry.once(&mut has_scheme, ConfigField::Scheme)?;
+                reader.string(field, Some(index), &mut scheme)
+            }
             _ => Err(entry.error(ConfigErrorKind::FieldUnknown, entry.list)),
         })?;
         if !has_name {
             return Err(entry.error(ConfigErrorKind::FieldMissing, ConfigField::SourceName));
         }
-        let name = name.beginning();
-        self.to.source(&Source { name, bearer }, index)
+        // What is written is meant.
+        if has_scheme && scheme.is_empty() {
+            return Err(entry.error(ConfigErrorKind::SchemeNotToken, ConfigField::Scheme));
+        }
+        let (name, scheme) = (name.beginning(), scheme.beginning());
+        let source = Source {
+            name,
+            bearer,
+            scheme,
+        };
+        self.to.source(&source, index)
     }
 }
 
@@ -217,6 +253,8 @@ const SECRET_ROOM: usize = MAX_KEY_LEN + 1;
 const LABEL_ROOM: usize = MAX_LABEL_LEN + 1;
 const HEADER_ROOM: usize = MAX_SOURCE_NAME_LEN + 1;
 const PATH_ROOM: usize = MAX_EXEMPT_LEN + 1;
+const SCHEME_ROOM: usize = MAX_SCHEME_LEN + 1;
+const ORIGIN_ROOM: usize = MAX_ORIGIN_LEN + 1;
 
 /// An object in a list.
 #[derive(Clone, Copy)]
@@ -317,13 +355,18 @@ enum Meaning {
     Other,
 }
 
-const OURS: [ConfigField; 6] = [
+const OURS: [ConfigField; 11] = [
     ConfigField::AuthMode,
     ConfigField::AllowLanAccess,
     ConfigField::ApiKey,
     ConfigField::Keys,
     ConfigField::Sources,
     ConfigField::Exempt,
+    ConfigField::Match,
+    ConfigField::Preflight,
+    ConfigField::Strip,
+    ConfigField::IdentityHeader,
+    ConfigField::AllowOrigin,
 ];
 
 impl Name {
@@ -539,6 +582,20 @@ impl<'t> Reader<'t> {
             Some(Some(flag)) => Ok(flag),
             _ => self.broken(),
         }
+    }
+
+    /// Reads the name of what an operator chooses.
+    fn choice<T>(&mut self, at: ConfigField, named: fn(&[u8]) -> Option<T>) -> Read<T> {
+        let mut name = Buffer::<NAME_ROOM>::default();
+        self.string(at, None, &mut name)?;
+        let kind = match at {
+            ConfigField::Match => ConfigErrorKind::UnknownMatch,
+            ConfigField::Preflight => ConfigErrorKind::UnknownPreflight,
+            ConfigField::Strip => ConfigErrorKind::UnknownStrip,
+            _ => ConfigErrorKind::UnknownMode,
+        };
+        let chosen = name.bytes().and_then(named);
+        chosen.ok_or_else(|| ConfigError::new(kind, at))
     }
 
     /// Reads a string, each of whose characters stands for one byte.

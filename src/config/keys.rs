@@ -1,8 +1,7 @@
 //! Keys in a file of their own, one a line.
 
 use super::error::{ByteClass, ConfigError, ConfigErrorKind, ConfigField};
-use super::{BYTE_ORDER_MARK, Draft, Exempt, Filler, Key, Source};
-use crate::mode::AuthMode;
+use super::{BYTE_ORDER_MARK, Draft, Filler, Key};
 
 const LABEL: &[u8] = b" label=";
 
@@ -141,22 +140,4 @@ fn split_label(line: &[u8]) -> (&[u8], Option<&[u8]>) {
 /// Takes as many keys as there are: a policy counts them.
 struct Anything;
 
-impl Draft for Anything {
-    fn key(&mut self, _: &Key<'_>) -> bool {
-        true
-    }
-
-    fn source(&mut self, _: &Source<'_>) -> bool {
-        true
-    }
-
-    fn exempt(&mut self, _: &Exempt<'_>) -> bool {
-        true
-    }
-
-    fn mode(&mut self, _: AuthMode, _: bool) {}
-
-    fn has_source(&self, _: &[u8]) -> bool {
-        false
-    }
-}
+impl Draft for Anything {}

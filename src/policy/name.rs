@@ -2,16 +2,16 @@
 
 use zeroize::Zeroize;
 
+use crate::header::spells;
 use crate::limits::MAX_SOURCE_NAME_LEN;
 
 const WORD: usize = size_of::<u64>();
 
-/// The name of a source: a token of 1 to 32 bytes, in lower case and padded with zeros.
+/// The name of a header that the policy looks for: a token of 1 to 32 bytes, in lower case and padded with zeros.
 ///
 /// `fold` has the case bit where the name has a letter and nothing elsewhere, so that a byte
 /// matches exactly the two cases of a letter, or itself. Any byte order will do for the words:
 /// both sides of a comparison have the same.
-#[derive(Default)]
 pub(crate) struct Name {
     len: u8,
     text: [u8; MAX_SOURCE_NAME_LEN],
@@ -20,14 +20,26 @@ pub(crate) struct Name {
     last: [[u8; WORD]; 2],
 }
 
+impl Default for Name {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
 impl Name {
+    /// No header's.
+    pub(crate) const EMPTY: Self = Self {
+        len: 0,
+        text: [0; MAX_SOURCE_NAME_LEN],
+        fold: [0; MAX_SOURCE_NAME_LEN],
+        last: [[0; WORD]; 2],
+    };
+
     /// `None` if `name` does not fit.
     pub(crate) fn new(name: &[u8]) -> Option<Self> {
         let mut new = Self {
             len: u8::try_from(name.len()).ok()?,
-            text: [0; MAX_SOURCE_NAME_LEN],
-            fold: [0; MAX_SOURCE_NAME_LEN],
-            last: [[0; WORD]; 2],
+            ..Self::EMPTY
         };
         let text = new.text.get_mut(..name.len())?;
         let fold = new.fold.get_mut(..name.len())?;
@@ -75,23 +87,11 @@ impl Name {
                 .all(|(bytes, (text, fold))| same(*bytes, *text, *fold))
     }
 
-    /// Whether `name` is this name up to `_` and `.` for `-`: many servers hand all three to an
-    /// application as one (RFC 3875 section 4.1.18).
+    /// Whether `name` is this name up to `_` and `.` for `-`.
     pub(crate) fn spells(&self, name: &[u8]) -> bool {
         // As it is written mostly, and by the word.
         self.equals(name) || spells(name, self.lower_case())
     }
-}
-
-/// Whether two names are the same up to ASCII case and to `_` and `.` for `-`.
-pub(crate) fn spells(name: &[u8], other: &[u8]) -> bool {
-    let folded = |byte: &u8| match byte {
-        b'_' | b'.' => b'-',
-        byte => byte.to_ascii_lowercase(),
-    };
-    // From the end: many names begin alike.
-    let same = |(a, b): (&u8, &u8)| folded(a) == folded(b);
-    name.len() == other.len() && name.iter().zip(other).rev().all(same)
 }
 
 fn same(bytes: [u8; WORD], text: [u8; WORD], fold: [u8; WORD]) -> bool {

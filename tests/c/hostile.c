@@ -98,10 +98,6 @@ static void null_pointers(void) {
   CHECK(keygate_policy_drops(&policy, &allowed, STR("host"), (keygate_str){NULL, 4}));
   CHECK(!keygate_policy_drops(&policy, &allowed, NONE, NONE));
   CHECK(!keygate_policy_drops(&policy, &allowed, STR("host"), NONE));
-  CHECK(keygate_decision_drops(NULL, STR("host"), NONE));
-  CHECK(keygate_decision_drops(&allowed, (keygate_str){NULL, 4}, NONE));
-  CHECK(keygate_decision_drops(&allowed, STR("host"), (keygate_str){NULL, 4}));
-  CHECK(!keygate_decision_drops(&allowed, NONE, NONE) && !keygate_decision_drops(&allowed, STR("x-api-key"), NONE));
   CHECK(keygate_policy_name_lengths(NULL) == UINT64_MAX);
   keygate_evaluation_begin(NULL, sizeof evaluation, &policy, NONE, NONE);
   CHECK(!keygate_evaluation_push(NULL, NONE, NONE));
@@ -170,8 +166,6 @@ static void lengths(void) {
         .size = sizeof off, .verdict = KEYGATE_ALLOW, .reason = KEYGATE_REASON_AUTH_OFF};
     CHECK(keygate_policy_drops(&policy, &off, header.name, NONE));
     CHECK(keygate_policy_drops(&policy, &off, NONE, (keygate_str){header.name.ptr, bad[i]}));
-    CHECK(keygate_decision_drops(&off, header.name, NONE));
-    CHECK(keygate_decision_drops(&off, NONE, (keygate_str){header.name.ptr, bad[i]}));
     request = right_request(&header);
     keygate_evaluation_begin(&evaluation, sizeof evaluation, &policy, request.method, request.target);
     header.value.len = bad[i];
@@ -1050,7 +1044,6 @@ static void random_calls(unsigned long calls) {
       CHECK(keygate_explain(&policy, &request, KEYGATE_LANGUAGE_EN, text, size) > 0);
       CHECK(size == 0 || memchr(text, 0, size) != NULL);
       keygate_policy_drops(&policy, &out, random_str(), random_str());
-      keygate_decision_drops(&out, random_str(), random_str());
       keygate_policy_name_lengths(&policy);
     }
   }

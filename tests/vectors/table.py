@@ -20,6 +20,8 @@ GATE_BUFFER = 128
 LONGEST_HEAD = 2048
 # Vectors of the JSON around a request, which C programs get from their hosts.
 NOT_FOR_US = {"input_errors"}
+CHOICES = ("match", "preflight", "strip")
+TEXTS = ("identity_header", "allow_origin")
 
 
 def text(string):
@@ -42,11 +44,14 @@ def array(kind, items, out, name):
 def row(number, vector, not_carried, out):
     given = vector["input"]
     config = given["config"]
-    known = {"auth_mode", "allow_lan_access", "api_key", "keys", "sources", "exempt"}
+    known = {"auth_mode", "allow_lan_access", "api_key", "keys", "sources", "exempt", *CHOICES, *TEXTS}
     if not set(config) <= known:
         raise SystemExit(f"{vector['name']}: unknown field in the configuration")
     keys = [f"{{{span(key['key'])}, {span(key.get('label', ''))}}}" for key in config.get("keys", [])]
-    sources = [f"{{{span(source['name'])}, {int(source.get('bearer', False))}}}" for source in config.get("sources", [])]
+    sources = [
+        f"{{{span(source['name'])}, {span(source.get('scheme', ''))}, {int(source.get('bearer', False))}}}"
+        for source in config.get("sources", [])
+    ]
     exempt = [span(path) for path in config.get("exempt", [])]
     headers = [f"{{{span(name)}, {span(value)}}}" for name, value in given["headers"]]
     flags = ["0"]
@@ -59,6 +64,8 @@ def row(number, vector, not_carried, out):
         array("keygate_str", exempt, out, f"exempt_{number}"),
     ]
     lists = ", ".join(f"{pointer}, {count}" for pointer, count in parts)
+    choices = [f"KEYGATE_{field}_{config[field]}".upper() if field in config else "0" for field in CHOICES]
+    rest = ", ".join(choices + [span(config.get(field, "")) for field in TEXTS])
     pointer, count = array("keygate_header", headers, out, f"headers_{number}")
     output = vector["output"]
     names = [output.get(field) or "" for field in ("verdict", "reason", "effective_mode", "source")]
@@ -66,7 +73,7 @@ def row(number, vector, not_carried, out):
     places = [-1 if output.get(field) is None else output[field] for field in ("header_index", "key_index")]
     return (
         f"    {{{text(vector['name'])}, {span(config['auth_mode'])},\n"
-        f"     {{0, 0, {' | '.join(flags)}, {span(config.get('api_key', ''))}, {lists}}},\n"
+        f"     {{0, 0, {' | '.join(flags)}, {span(config.get('api_key', ''))}, {lists}, {rest}}},\n"
         f"     {{sizeof(keygate_request), {span(given['method'])}, {span(given['target'])}, {pointer}, {count}}},\n"
         f"     {int(vector['name'] in not_carried)}, {int('error' in output)},\n"
         f"     {', '.join(map(span, names))}, {places[0]}, {places[1]}}},"

@@ -34,10 +34,14 @@ pub(crate) struct Arguments {
     /// Add "findings" to each line: the codes of what is worth telling the operator
     #[arg(long)]
     explain: bool,
+    /// Add "drop" to each line: the indices of the headers that a host drops before it forwards the
+    /// request; null where it is denied
+    #[arg(long)]
+    forward: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
-    match check(arguments.explain) {
+    match check(arguments) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(1),
         Err(error) => {
@@ -51,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 /// Answers every line, and returns how many could not be used.
-fn check(explain: bool) -> io::Result<u64> {
+fn check(arguments: &Arguments) -> io::Result<u64> {
     let output = RefCell::new(BufWriter::with_capacity(CHUNK, io::stdout().lock()));
     let input = Answering {
         input: io::stdin().lock(),
@@ -69,7 +73,7 @@ fn check(explain: bool) -> io::Result<u64> {
             break;
         }
         let answer = if line.ends_with(b"\n") || line.len() <= MAX_LINE {
-            answer(&line, explain)
+            answer(&line, arguments)
         } else {
             input.skip_until(b'\n')?;
             Err("the line is longer than 64 MiB".into())
@@ -162,6 +166,8 @@ struct Answer {
     decided: Decided,
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<Codes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drop: Option<Option<Vec<usize>>>,
 }
 
 /// The output for a line that cannot be used.
@@ -170,7 +176,7 @@ struct Unusable {
     error: Cow<'static, str>,
 }
 
-fn answer(line: &[u8], explain: bool) -> Result<Answer, Cow<'static, str>> {
+fn answer(line: &[u8], arguments: &Arguments) -> Result<Answer, Cow<'static, str>> {
     let line = std::str::from_utf8(line).map_err(|_| "the line is not UTF-8")?;
     // A list would do for serde as well.
     match line.trim_start_matches(is_blank).chars().next() {
@@ -187,15 +193,24 @@ fn answer(line: &[u8], explain: bool) -> Result<Answer, Cow<'static, str>> {
         headers,
         ..
     } = &request;
-    let (decision, findings) = if explain {
+    let (decision, findings) = if arguments.explain {
         let explanation = policy.explain(method, target, headers);
         (explanation.decision(), Some(Codes(explanation.findings())))
     } else {
         (policy.decide(method, target, headers), None)
     };
+    let dropped = || {
+        let dropped = |(_, (name, value)): &(usize, &(Bytes<'_>, Bytes<'_>))| {
+            policy.drops(&decision, name, value)
+        };
+        let all = headers.iter().enumerate();
+        let indices = all.filter(dropped).map(|(index, _)| index);
+        decision.is_allow().then(|| indices.collect())
+    };
     Ok(Answer {
         decided: Decided::new(&policy, decision),
         findings,
+        drop: arguments.forward.then(dropped),
     })
 }
 

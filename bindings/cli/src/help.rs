@@ -27,7 +27,7 @@ const COMMANDS: [(&str, &str, &str); 5] = [
     ("help", "显示本帮助,或某个子命令的帮助", ""),
 ];
 
-const OPTIONS: [(&str, &str); 12] = [
+const OPTIONS: [(&str, &str); 13] = [
     (
         "config",
         "JSON 格式的网关配置:只有 proxy 那一段,或者包含它的文件",
@@ -50,6 +50,10 @@ const OPTIONS: [(&str, &str); 12] = [
     ("raw", "不用命令,而用抓到的 HTTP/1.1 请求头;- 表示标准输入"),
     ("command", "curl 命令,可以是分开的词,也可以是一整个字符串"),
     ("explain", "在每行加上 \"findings\":值得告诉管理员的代码"),
+    (
+        "forward",
+        "在每行加上 \"drop\":转发前要删除的请求头的序号;拒绝时为 null",
+    ),
     ("help", "显示帮助"),
     ("version", "显示版本"),
 ];
