@@ -52,9 +52,11 @@
  * Threads. A pointer to const may be used by any number of threads at once. What is not const
  *   belongs to one thread during the call. There are no globals, so calls on different objects
  *   never meet, in signal handlers and after fork neither.
- * Pointers. Every one is checked: NULL, a wrong alignment, a length above PTRDIFF_MAX, an array
- *   that runs past the end of the address space. None of them is followed; the call denies or
- *   returns an error. With length 0 a pointer does not matter, and may be NULL. What cannot be
+ * Pointers. Every one that is followed is checked: NULL, a wrong alignment, a length above
+ *   PTRDIFF_MAX, an array that runs past the end of the address space. None of these is followed;
+ *   the call denies or returns an error. A header whose name is as long as none that is read is
+ *   passed over, whatever its pointers. With length 0 a pointer does not matter, and may be NULL. What
+ *   cannot be
  *   checked is owed by the caller: that memory of the stated length is there, that nobody changes
  *   it during the call, and that size fields are set.
  * Lifetime. Nothing is kept after a call but what its text says. Text that is returned is static

@@ -11,16 +11,18 @@ pub(crate) struct Credential<'a> {
 }
 
 impl<'a> Credential<'a> {
+    #[inline]
     pub(crate) fn whole(value: &'a [u8]) -> Self {
-        Self {
-            text: trim(value),
-            stripped: false,
-        }
+        Self::unmarked(trim(value))
     }
 
+    #[inline]
     pub(crate) fn behind_bearer(value: &'a [u8]) -> Self {
         let value = trim(value);
-        Self::behind(value, value.strip_prefix(BEARER))
+        match value.strip_prefix(BEARER) {
+            Some(text) => Self::behind(text),
+            None => Self::unmarked(value),
+        }
     }
 
     /// RFC 9110 section 11.4: a scheme in any case and one or more spaces.
@@ -34,20 +36,27 @@ impl<'a> Credential<'a> {
         while let Some([b' ', more @ ..]) = text {
             text = Some(more);
         }
-        Self::behind(value, text)
+        text.map_or(Self::unmarked(value), Self::behind)
     }
 
-    fn behind(value: &'a [u8], text: Option<&'a [u8]>) -> Self {
-        Self {
-            text: text.unwrap_or(value),
-            stripped: text.is_some(),
-        }
+    #[inline]
+    const fn behind(text: &'a [u8]) -> Self {
+        let stripped = true;
+        Self { text, stripped }
+    }
+
+    #[inline]
+    const fn unmarked(text: &'a [u8]) -> Self {
+        let stripped = false;
+        Self { text, stripped }
     }
 
     /// Whether the value could be a key at all. Looking at the credential is looking at the
     /// value: the prefix is sound, and the trimmed value behind it never empty.
     pub(crate) fn is_usable(&self) -> bool {
-        !self.text.is_empty() && self.text.iter().copied().all(is_field_byte)
+        // Every byte is looked at: that is done many at a time.
+        let sound = |sound, byte: &u8| sound & is_field_byte(*byte);
+        !self.text.is_empty() && self.text.iter().fold(true, sound)
     }
 }
 
@@ -61,7 +70,17 @@ pub(crate) const fn is_field_byte(byte: u8) -> bool {
 }
 
 /// RFC 9110 section 5.5: optional white space around a value is not part of it.
-pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
+#[inline]
+pub(crate) fn trim(value: &[u8]) -> &[u8] {
+    match value {
+        [first, .., last] if *first > b' ' && *last > b' ' => value,
+        _ => trim_blanks(value),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn trim_blanks(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = value {
         value = rest;
     }

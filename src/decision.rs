@@ -193,6 +193,8 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// One by which no header decided.
+    #[cfg(feature = "capi")]
     pub(crate) const fn new(reason: Reason, effective_mode: EffectiveMode) -> Self {
         Self {
             reason,

@@ -4,7 +4,7 @@
 #![allow(clippy::inline_always)]
 
 use crate::decision::{Deciding, Decision, Reason};
-use crate::header::{Header, PREFLIGHT};
+use crate::header::{Field, Header, PREFLIGHT, Sound};
 use crate::mode::{EffectiveMode, MatchMode, Preflight};
 use crate::policy::{Policy, length_bit};
 
@@ -24,9 +24,10 @@ impl Policy {
         I: IntoIterator,
         I::Item: Header,
     {
-        let mut evaluation = self.evaluate(method, target);
-        evaluation.push_all(headers);
-        evaluation.finish()
+        let fields = headers.into_iter().enumerate();
+        let fields = fields.map(|(index, header)| Sound(index, header));
+        let Ok(decision) = self.evaluate(method, target).decide(fields);
+        decision
     }
 
     /// Begins a decision that is fed one header at a time.
@@ -54,28 +55,44 @@ impl Policy {
 #[derive(Clone, Debug)]
 pub struct Evaluation<'p> {
     policy: &'p Policy,
-    /// `Policy::lengths`, at hand for every header.
-    lengths: usize,
-    /// The sources, as bits, that can still change the decision, and above them the headers of
-    /// `PREFLIGHT` that are still to come.
-    open: u16,
+    /// How many sources can still change the decision: those before the best one seen.
+    open: usize,
     /// The index of the header pushed last. `usize::MAX`, one before 0, while there is none.
     last: usize,
-    decision: Decision,
+    verdict: Verdict,
+    /// Where it is not the first source present that decides: what else is to be known.
+    other: Option<Other>,
+}
+
+/// What is decided so far.
+#[derive(Clone, Copy, Debug)]
+struct Verdict {
+    reason: Reason,
+    deciding: Option<Deciding>,
+    key: Option<u8>,
+}
+
+/// What a decision depends on beside the first source that is present.
+#[derive(Clone, Copy, Debug)]
+struct Other {
+    /// The sources, as bits, of which no header was seen.
+    unseen: u8,
+    /// The headers of `PREFLIGHT`, as bits, that are still to come; none of them matters otherwise.
+    awaited: u8,
 }
 
 impl<'p> Evaluation<'p> {
     #[inline(always)]
     pub(crate) fn begin(policy: &'p Policy, method: &[u8], target: &[u8]) -> Self {
-        let effective_mode = policy.effective_mode;
         let mut awaited = 0;
         if method == b"OPTIONS" {
             match policy.preflight {
-                Preflight::Options => return Self::settled(policy, Reason::Preflight),
-                Preflight::Cors => awaited = AWAITED,
+                Preflight::Options => return Self::new(policy, Reason::Preflight),
+                Preflight::Cors => awaited = 0b11,
                 Preflight::None => {}
             }
         }
+        let effective_mode = policy.effective_mode;
         let reason = if effective_mode == EffectiveMode::Off {
             Reason::AuthOff
         } else if effective_mode == EffectiveMode::AllExceptHealth
@@ -87,138 +104,223 @@ impl<'p> Evaluation<'p> {
         } else {
             Reason::CredentialMissing
         };
-        let open = match reason {
-            Reason::CredentialMissing => u16::from(policy.all_sources),
-            _ => 0,
-        };
-        Self {
-            open: open | awaited,
-            ..Self::settled(policy, reason)
+        let mut new = Self::new(policy, reason);
+        if reason == Reason::CredentialMissing {
+            new.open = policy.sources.len();
         }
+        if awaited != 0 || policy.match_mode == MatchMode::Any {
+            new.other = Some(Other {
+                unseen: u8::MAX,
+                awaited,
+            });
+        }
+        new
     }
 
     #[inline(always)]
-    fn settled(policy: &'p Policy, reason: Reason) -> Self {
+    const fn new(policy: &'p Policy, reason: Reason) -> Self {
         Self {
             policy,
             open: 0,
-            lengths: policy.lengths,
             last: usize::MAX,
-            decision: Decision::new(reason, policy.effective_mode),
+            verdict: Verdict {
+                reason,
+                deciding: None,
+                key: None,
+            },
+            other: None,
         }
     }
 
     /// Takes the next header. False: nothing that follows can change the decision, so the rest
     /// need not be pushed; pushing it does no harm.
-    #[inline(always)]
+    #[inline]
     pub fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> bool {
-        let name = name.as_ref();
-        if self.count(name.len()) {
-            self.look(name, value.as_ref());
-        }
-        self.is_open()
+        let field = Sound(self.next(), (name, value));
+        let Ok(is_open) = self.push_field(field);
+        is_open
     }
 
-    /// Takes the next headers, up to the one after which nothing can change the decision.
+    /// The index of the header that is to be pushed next.
+    #[inline]
+    pub(crate) const fn next(&mut self) -> usize {
+        self.last = self.last.wrapping_add(1);
+        self.last
+    }
+
     #[inline(always)]
-    pub(crate) fn push_all<I>(&mut self, headers: I)
-    where
-        I: IntoIterator,
-        I::Item: Header,
-    {
-        if !self.is_open() {
-            return;
+    pub(crate) fn push_field<F: Field>(&mut self, field: F) -> Result<bool, F::Error> {
+        if self.may_matter(&field) {
+            if self.other.is_some() {
+                self.look_further(field)?;
+            } else if let Some(source) = self.policy.find_source(field.name()?, self.open) {
+                self.open = source;
+                let index = field.index();
+                self.verdict = self.judged(source, index, field.value()?.as_ref());
+            }
         }
-        for header in headers {
-            if self.count(header.name().len()) {
-                self.look(header.name(), header.value());
-                if !self.is_open() {
-                    return;
+        Ok(self.is_open())
+    }
+
+    /// Takes all the headers there are, up to the one after which nothing can change the decision.
+    #[inline(always)]
+    pub(crate) fn decide<F: Field>(
+        mut self,
+        fields: impl IntoIterator<Item = F>,
+    ) -> Result<Decision, F::Error> {
+        if let Some(other) = self.other {
+            // Not `self`, which would need a place in memory for it.
+            return Self::decide_further(
+                self.policy,
+                self.verdict.reason,
+                self.open,
+                other,
+                fields,
+            );
+        }
+        let lengths = self.policy.lengths;
+        let mut open = self.policy.sources.get(..self.open).unwrap_or(&[]);
+        let mut deciding = None;
+        if !open.is_empty() {
+            let mut fields = fields.into_iter();
+            // A loop of its own, with few registers: most headers are passed over.
+            while let Some(field) = fields.find(|field| lengths & length_bit(field.name_len()) != 0)
+            {
+                let name = field.name()?;
+                let Some(source) = open.iter().position(|source| source.equals(name)) else {
+                    continue;
+                };
+                open = open.get(..source).unwrap_or(&[]);
+                deciding = Some((field.index(), field.value()?));
+                if open.is_empty() {
+                    break;
                 }
             }
         }
+        // Of one value alone the credential is compared: of that which decides in the end.
+        if let Some((index, value)) = deciding {
+            self.verdict = self.judged(open.len(), index, value.as_ref());
+        }
+        Ok(self.finish())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decide_further<F: Field>(
+        policy: &'p Policy,
+        reason: Reason,
+        open: usize,
+        other: Other,
+        fields: impl IntoIterator<Item = F>,
+    ) -> Result<Decision, F::Error> {
+        let mut evaluation = Self {
+            open,
+            other: Some(other),
+            ..Self::new(policy, reason)
+        };
+        for field in fields {
+            if evaluation.may_matter(&field) {
+                evaluation.look_further(field)?;
+            }
+            if !evaluation.is_open() {
+                break;
+            }
+        }
+        Ok(evaluation.finish())
     }
 
     /// Whether a header that follows can change the decision.
-    pub(crate) const fn is_open(&self) -> bool {
-        self.open != 0
+    pub(crate) fn is_open(&self) -> bool {
+        self.open != 0 || self.other.is_some_and(|other| other.awaited != 0)
     }
 
-    /// Counts a header. False where the length of its name shows that it is no source's.
-    #[inline]
-    fn count(&mut self, name_len: usize) -> bool {
-        self.last = self.last.wrapping_add(1);
-        self.lengths & length_bit(name_len) != 0
-    }
-
-    /// Looks at the header that was counted last.
+    /// False where the length of a header's name shows that it is none that is read.
     #[inline(always)]
-    fn look(&mut self, name: &[u8], value: &[u8]) {
-        if self.open >= AWAITED_FIRST && self.is_preflight(name) {
-            return;
-        }
-        #[allow(clippy::cast_possible_truncation)] // what is awaited is no source
-        let Some(source) = self.policy.find_source(name, self.open as u8) else {
-            return;
-        };
+    fn may_matter(&self, field: &impl Field) -> bool {
+        self.policy.lengths & length_bit(field.name_len()) != 0
+    }
+
+    #[inline(always)]
+    fn judged(&self, source: usize, header: usize, value: &[u8]) -> Verdict {
         let credential = self.policy.read_credential(source, value);
         // A value that equals a key needs no look at its bytes: the key's were checked.
         let key = self.policy.find_key(credential.text);
-        let before = (1 << source) - 1;
-        if key.is_none() && self.policy.match_mode == MatchMode::Any {
-            // A source that comes before this one, or holds a right key, is the better one.
-            self.open &= !(1 << source);
-            let has_better =
-                |deciding: Deciding| deciding.source < source || self.decision.key.is_some();
-            if self.decision.deciding.is_some_and(has_better) {
-                return;
-            }
-        } else {
-            self.open &= AWAITED | before;
+        Verdict {
+            reason: match key {
+                Some(_) => Reason::KeyMatched,
+                None if credential.is_usable() => Reason::KeyMismatch,
+                None => Reason::CredentialUnusable,
+            },
+            deciding: Some(Deciding {
+                header,
+                #[allow(clippy::cast_possible_truncation)] // there are at most 8
+                source: source as u8,
+                bearer_stripped: credential.stripped,
+            }),
+            key,
         }
-        self.decision.key = key;
-        self.decision.reason = match key {
-            Some(_) => Reason::KeyMatched,
-            None if credential.is_usable() => Reason::KeyMismatch,
-            None => Reason::CredentialUnusable,
-        };
-        self.decision.deciding = Some(Deciding {
-            header: self.last,
-            source,
-            bearer_stripped: credential.stripped,
-        });
     }
 
-    /// Whether this header is the last that makes the request a CORS-preflight.
+    /// Looks at a header where a right key in any source is enough, or a preflight may come to light.
     #[cold]
     #[inline(never)]
-    fn is_preflight(&mut self, name: &[u8]) -> bool {
-        for (header, bit) in PREFLIGHT
-            .into_iter()
-            .zip([AWAITED_FIRST, AWAITED_FIRST << 1])
-        {
-            if name.eq_ignore_ascii_case(header.as_bytes()) {
-                self.open &= !bit;
+    fn look_further<F: Field>(&mut self, field: F) -> Result<(), F::Error> {
+        let name = field.name()?;
+        if let Some(other) = self.other.as_mut().filter(|other| other.awaited != 0) {
+            for (bit, header) in PREFLIGHT.iter().enumerate() {
+                if name.eq_ignore_ascii_case(header.as_bytes()) {
+                    other.awaited &= !(1 << bit);
+                }
+            }
+            if other.awaited == 0 {
+                *self = Self {
+                    last: self.last,
+                    ..Self::new(self.policy, Reason::Preflight)
+                };
+                return Ok(());
             }
         }
-        if self.open >= AWAITED_FIRST {
-            return false;
+        let (Some(source), Some(other)) = (
+            self.policy.find_source(name, self.open),
+            self.other.as_mut(),
+        ) else {
+            return Ok(());
+        };
+        if other.unseen >> source & 1 == 0 {
+            return Ok(());
         }
-        self.open = 0;
-        self.decision = Decision::new(Reason::Preflight, self.policy.effective_mode);
-        true
+        other.unseen &= !(1 << source);
+        let unseen = other.unseen;
+        let index = field.index();
+        let judged = self.judged(source, index, field.value()?.as_ref());
+        let is_right = judged.key.is_some();
+        // Without a right key, the first source present decides.
+        let is_first = |deciding: Deciding| {
+            self.verdict.key.is_none() && source < usize::from(deciding.source)
+        };
+        if is_right || self.verdict.deciding.is_none_or(is_first) {
+            self.verdict = judged;
+        }
+        if is_right || self.policy.match_mode == MatchMode::First {
+            self.open = source;
+        }
+        if unseen & ((1 << self.open) - 1) == 0 {
+            self.open = 0;
+        }
+        Ok(())
     }
 
     /// The decision about the headers pushed so far.
     #[inline]
     pub fn finish(self) -> Decision {
-        self.decision
+        Decision {
+            reason: self.verdict.reason,
+            effective_mode: self.policy.effective_mode,
+            deciding: self.verdict.deciding,
+            key: self.verdict.key,
+        }
     }
 }
-
-/// The headers of `PREFLIGHT` among what is open.
-const AWAITED: u16 = 0x300;
-const AWAITED_FIRST: u16 = 0x100;
 
 #[inline(always)]
 pub(crate) fn is_health(policy: &Policy, method: &[u8], target: &[u8]) -> bool {

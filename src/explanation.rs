@@ -190,7 +190,7 @@ impl<'p> Explanation<'p> {
     {
         for (index, header) in headers.into_iter().enumerate() {
             let (name, value) = (header.name(), header.value());
-            let source = self.policy.find_source(name, u8::MAX);
+            let source = self.policy.find_source(name, self.policy.sources.len());
             self.headers = index.saturating_add(1);
             match self.decision.deciding {
                 Some(deciding) if deciding.header == index => {
@@ -220,8 +220,8 @@ impl<'p> Explanation<'p> {
     }
 
     /// A header of a source that is not the deciding one.
-    fn look_at_other(&mut self, deciding: Deciding, source: u8, value: &[u8]) {
-        if source == deciding.source {
+    fn look_at_other(&mut self, deciding: Deciding, source: usize, value: &[u8]) {
+        if source == usize::from(deciding.source) {
             self.duplicates = self.duplicates.saturating_add(1);
             return;
         }
@@ -232,9 +232,10 @@ impl<'p> Explanation<'p> {
     }
 
     fn look_at_value(&mut self, deciding: Deciding, value: &[u8]) {
-        let strips = self.policy.strips_bearer(deciding.source);
+        let source = usize::from(deciding.source);
+        let strips = self.policy.strips_bearer(source);
         let value = trim(value);
-        let credential = self.policy.read_credential(deciding.source, value).text;
+        let credential = self.policy.read_credential(source, value).text;
         self.value = Value {
             len: value.len(),
             credential_len: credential.len(),

@@ -19,8 +19,7 @@ use heapless::Vec;
 use zeroize::Zeroize;
 
 use self::memory::{
-    Buffer, Checked, LEAST, Versioned, array, check, overlap, pass_quickly, read, read_other,
-    write_known,
+    Buffer, Checked, LEAST, Versioned, array, check, overlap, read, read_other, write_known,
 };
 use crate::config::{
     ByteClass, Config, ConfigError, ConfigErrorKind, ConfigField, Exempt, Form, Key, KeyFile,
@@ -30,7 +29,7 @@ use crate::decision::{Decision, Denial, Reason, Verdict};
 use crate::evaluation::Evaluation;
 use crate::explanation::{Explanation, Finding};
 use crate::forwarding::denial_header;
-use crate::header::Header;
+use crate::header::{Field, Header};
 use crate::limits::{MAX_EXEMPT, MAX_KEYS, MAX_SOURCES};
 use crate::mode::{AuthMode, EffectiveMode, MatchMode, Preflight, Strip};
 use crate::policy::Policy;
@@ -988,76 +987,72 @@ unsafe fn reporting<S>(
     error.status
 }
 
-/// A header field of which both strings are sound, whose name is not NULL, and whose caller keeps
-/// its word.
-struct SoundHeader<'a>(&'a keygate_header);
+/// A header whose caller keeps its word: a pointer that passes may be followed. Each is checked when
+/// it is followed.
+#[derive(Clone, Copy)]
+struct Unchecked<'a> {
+    header: &'a keygate_header,
+    /// Where the list begins in which it stands.
+    first: usize,
+}
 
-impl<'a> SoundHeader<'a> {
-    #[inline]
-    fn new(header: &'a keygate_header) -> Option<Self> {
-        if pass_quickly(&header.name, &header.value) {
-            Some(Self(header))
-        } else {
-            Self::other(header)
-        }
+impl<'a> Unchecked<'a> {
+    fn list(headers: &'a [keygate_header]) -> impl Iterator<Item = Self> + Clone {
+        let first = headers.as_ptr().addr();
+        headers.iter().map(move |header| Self { header, first })
     }
 
-    /// A header without a name is none that matters, whatever its value.
-    #[cold]
-    #[inline(never)]
-    fn other(header: &'a keygate_header) -> Option<Self> {
-        const NAMELESS: &keygate_header = &keygate_header {
-            name: keygate_str::EMPTY,
-            value: keygate_str::EMPTY,
-        };
-        let is_sound = header.name.is_sound() && header.value.is_sound();
-        let header = if header.name.len == 0 {
-            NAMELESS
-        } else {
-            header
-        };
-        is_sound.then_some(Self(header))
+    /// As if it stood at this place of a list.
+    fn at(index: usize, header: &'a keygate_header) -> Self {
+        let before = index.wrapping_mul(size_of::<keygate_header>());
+        let first = ptr::from_ref(header).addr().wrapping_sub(before);
+        Self { header, first }
     }
 }
 
-impl Header for SoundHeader<'_> {
+impl<'a> Field for Unchecked<'a> {
+    type Error = keygate_status;
+    type Value = &'a [u8];
+
     #[inline]
+    fn index(&self) -> usize {
+        let own = ptr::from_ref(self.header).addr();
+        own.wrapping_sub(self.first) / size_of::<keygate_header>()
+    }
+
+    #[inline]
+    fn name_len(&self) -> usize {
+        self.header.name.len
+    }
+
+    #[inline]
+    fn name(&self) -> Checked<&[u8]> {
+        // SAFETY: the invariant of the type.
+        unsafe { self.header.name.bytes() }
+    }
+
+    #[inline]
+    fn value(self) -> Checked<&'a [u8]> {
+        // SAFETY: the invariant of the type.
+        unsafe { self.header.value.bytes() }
+    }
+}
+
+/// For an explanation, which looks at all of them: what is no good is empty.
+impl Header for Unchecked<'_> {
     fn name(&self) -> &[u8] {
-        let name = self.0.name;
-        // SAFETY: the invariant of the type.
-        unsafe { slice::from_raw_parts(name.ptr.cast(), name.len) }
+        Field::name(self).unwrap_or(&[])
     }
 
-    #[inline]
     fn value(&self) -> &[u8] {
-        // SAFETY: the invariant of the type.
-        unsafe { self.0.value.sound() }
-    }
-}
-
-/// The header fields of a request, each checked when its turn comes.
-#[derive(Clone)]
-struct Headers<'a> {
-    rest: slice::Iter<'a, keygate_header>,
-    /// False once a header was no good. It ends the list.
-    sound: bool,
-}
-
-impl<'a> Iterator for Headers<'a> {
-    type Item = SoundHeader<'a>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        let header = SoundHeader::new(self.rest.next()?);
-        self.sound = header.is_some();
-        header
+        Field::value(*self).unwrap_or(&[])
     }
 }
 
 struct Request<'a> {
     method: &'a [u8],
     target: &'a [u8],
-    headers: Headers<'a>,
+    headers: &'a [keygate_header],
 }
 
 impl<'a> Request<'a> {
@@ -1077,10 +1072,7 @@ impl<'a> Request<'a> {
             Some(Self {
                 method: request.method.bytes().ok()?,
                 target: request.target.bytes().ok()?,
-                headers: Headers {
-                    rest: headers.iter(),
-                    sound: true,
-                },
+                headers,
             })
         }
     }
@@ -1098,10 +1090,9 @@ unsafe fn decide(
     output: &Output,
 ) -> Option<Decision> {
     // SAFETY: passed on to the caller.
-    let (policy, mut request) = unsafe { (self::policy(policy)?, Request::of(request, output)?) };
-    let mut evaluation = policy.evaluate(request.method, request.target);
-    evaluation.push_all(&mut request.headers);
-    request.headers.sound.then(|| evaluation.finish())
+    let (policy, request) = unsafe { (self::policy(policy)?, Request::of(request, output)?) };
+    let evaluation = Evaluation::begin(policy, request.method, request.target);
+    evaluation.decide(Unchecked::list(request.headers)).ok()
 }
 
 /// Decides with structs of another version of the header, by copies in this one's form.
@@ -1159,9 +1150,9 @@ unsafe fn explain<'a>(
         if decision.reason == KEYGATE_REASON_INVALID_CALL {
             return None;
         }
-        // Every header that can matter is sound, then; the list ends at the first that is not.
         let request = Request::of(&read(request).ok()?, &Output::NONE)?;
-        Some(self::policy(policy)?.explain(request.method, request.target, request.headers))
+        let headers = Unchecked::list(request.headers);
+        Some(self::policy(policy)?.explain(request.method, request.target, headers))
     }
 }
 
@@ -1945,11 +1936,13 @@ pub unsafe extern "C" fn keygate_evaluation_push(
         if !stored.evaluation.is_open() {
             return false;
         }
-        if let (Ok(name), Ok(value)) = (name.bytes(), value.bytes()) {
-            return stored.evaluation.push(name, value);
+        let header = keygate_header { name, value };
+        let header = Unchecked::at(stored.evaluation.next(), &header);
+        let is_open = stored.evaluation.push_field(header);
+        if is_open.is_err() {
+            stored.mark = 0;
         }
-        stored.mark = 0;
-        false
+        is_open.unwrap_or(false)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a list of header fields may be made of, and names of headers.
 
+use core::convert::Infallible;
+
 /// Both are in a CORS-preflight request (Fetch standard).
 pub(crate) const PREFLIGHT: [&str; 2] = ["origin", "access-control-request-method"];
 
@@ -83,6 +85,55 @@ impl<H: Header + ?Sized> Header for &H {
 
     fn value(&self) -> &[u8] {
         (**self).value()
+    }
+}
+
+/// A header field of which each string is checked when it is first looked at.
+pub(crate) trait Field {
+    type Error;
+    type Value: AsRef<[u8]>;
+
+    /// Its place among the others.
+    fn index(&self) -> usize;
+    fn name_len(&self) -> usize;
+    fn name(&self) -> Result<&[u8], Self::Error>;
+    fn value(self) -> Result<Self::Value, Self::Error>;
+}
+
+/// A header that is sound as it is, and its place.
+pub(crate) struct Sound<H>(pub(crate) usize, pub(crate) H);
+
+pub(crate) struct Value<H>(H);
+
+impl<H: Header> AsRef<[u8]> for Value<H> {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        self.0.value()
+    }
+}
+
+impl<H: Header> Field for Sound<H> {
+    type Error = Infallible;
+    type Value = Value<H>;
+
+    #[inline]
+    fn index(&self) -> usize {
+        self.0
+    }
+
+    #[inline]
+    fn name_len(&self) -> usize {
+        self.1.name().len()
+    }
+
+    #[inline]
+    fn name(&self) -> Result<&[u8], Infallible> {
+        Ok(self.1.name())
+    }
+
+    #[inline]
+    fn value(self) -> Result<Value<H>, Infallible> {
+        Ok(Value(self.1))
     }
 }
 

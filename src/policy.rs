@@ -20,9 +20,6 @@ use crate::mode::{AuthMode, EffectiveMode, MatchMode, Preflight, Strip};
 use name::Name;
 use secret::Secret;
 
-/// More than the longest name.
-const LENGTHS: usize = 64;
-
 #[derive(Default)]
 pub(crate) struct StoredKey {
     pub(crate) secret: Secret,
@@ -43,14 +40,10 @@ pub(crate) struct StoredKey {
 pub struct Policy {
     /// The lengths of the names that are read, as `length_bit`s.
     pub(crate) lengths: usize,
-    /// Which sources have a name of n bytes: bit i is source i.
-    by_length: [u8; LENGTHS],
-    /// Every source, as bits.
-    pub(crate) all_sources: u8,
     /// The sources that "Bearer " is stripped from, as bits.
-    bearers: u8,
+    bearers: u32,
     /// The sources with a scheme, as bits.
-    with_scheme: u8,
+    with_scheme: u32,
     pub(crate) match_mode: MatchMode,
     pub(crate) preflight: Preflight,
     pub(crate) strip: Strip,
@@ -85,8 +78,6 @@ impl Policy {
     pub(crate) const fn empty() -> Self {
         Self {
             lengths: 0,
-            by_length: [0; LENGTHS],
-            all_sources: 0,
             bearers: 0,
             with_scheme: 0,
             match_mode: MatchMode::First,
@@ -227,40 +218,25 @@ impl Policy {
         core::str::from_utf8(name).ok() // always: a token is ASCII
     }
 
-    /// The index of the source with this name, among those whose bits are set.
+    /// The index of the source with this name, among the first so many.
     #[inline]
-    pub(crate) fn find_source(&self, name: &[u8], among: u8) -> Option<u8> {
-        let mut left = u32::from(self.by_length.get(name.len())? & among);
-        loop {
-            // With no bit left the index is 32, which no source has.
-            let index = left.trailing_zeros();
-            if self.sources.get(index as usize)?.equals(name) {
-                return u8::try_from(index).ok();
-            }
-            left &= left.wrapping_sub(1);
-        }
+    pub(crate) fn find_source(&self, name: &[u8], among: usize) -> Option<usize> {
+        let sources = self.sources.get(..among)?;
+        sources.iter().position(|source| source.equals(name))
     }
 
     /// The sources whose names are spelled so.
-    #[inline]
-    pub(crate) fn spelled_so(&self, name: &[u8]) -> impl Iterator<Item = u8> {
-        let mut left = self.by_length.get(name.len()).copied().unwrap_or(0);
-        core::iter::from_fn(move || {
-            loop {
-                let index = left.trailing_zeros();
-                let source = self.sources.get(index as usize)?;
-                left &= left.wrapping_sub(1);
-                if source.spells(name) {
-                    return u8::try_from(index).ok();
-                }
-            }
-        })
+    pub(crate) fn spelled_so(&self, name: &[u8]) -> impl Iterator<Item = usize> {
+        let sources = self.sources.iter().enumerate();
+        sources
+            .filter(|(_, source)| source.spells(name))
+            .map(|(index, _)| index)
     }
 
     /// What is read from a value of a source.
     #[inline(always)]
     #[allow(clippy::inline_always)] // a part of the one frame in which decisions are made
-    pub(crate) fn read_credential<'v>(&self, source: u8, value: &'v [u8]) -> Credential<'v> {
+    pub(crate) fn read_credential<'v>(&self, source: usize, value: &'v [u8]) -> Credential<'v> {
         if self.strips_bearer(source) {
             Credential::behind_bearer(value)
         } else if self.with_scheme >> source & 1 == 1 {
@@ -270,21 +246,22 @@ impl Policy {
         }
     }
 
-    pub(crate) fn strips_bearer(&self, source: u8) -> bool {
+    #[inline]
+    pub(crate) fn strips_bearer(&self, source: usize) -> bool {
         self.bearers >> source & 1 == 1
     }
 
     /// The scheme of a source; without a byte where it has none.
-    pub(crate) fn scheme(&self, source: u8) -> &[u8] {
-        self.schemes
-            .get(usize::from(source))
-            .map_or(&[], Vec::as_slice)
+    pub(crate) fn scheme(&self, source: usize) -> &[u8] {
+        self.schemes.get(source).map_or(&[], Vec::as_slice)
     }
 
+    #[inline]
     pub(crate) fn exempt_paths(&self) -> impl Iterator<Item = &[u8]> {
         self.exempt.iter().map(Vec::as_slice)
     }
 
+    #[cfg_attr(feature = "capi", allow(clippy::inline_always), inline(always))]
     pub(crate) fn find_key(&self, credential: &[u8]) -> Option<u8> {
         secret::find(self.keys.iter().map(|key| &key.secret), credential)
     }
@@ -314,13 +291,9 @@ impl Draft for Policy {
         if self.sources.push(name).is_err() {
             return false;
         }
-        self.all_sources |= 1 << index;
         self.lengths |= length_bit(len);
-        if let Some(sources) = self.by_length.get_mut(len) {
-            *sources |= 1 << index;
-        }
-        self.bearers |= u8::from(source.bearer) << index;
-        self.with_scheme |= u8::from(!source.scheme.is_empty()) << index;
+        self.bearers |= u32::from(source.bearer) << index;
+        self.with_scheme |= u32::from(!source.scheme.is_empty()) << index;
         Vec::from_slice(source.scheme).is_ok_and(|scheme| self.schemes.push(scheme).is_ok())
     }
 

@@ -809,8 +809,10 @@ mod from_c {
                 ..sound
             };
             assert_eq!(decide(policy, &target), INVALID);
+            // A pointer is checked where it is followed: no source has a name so long.
             let named = [keygate_header { name: bad, value }];
-            assert_eq!(decide(policy, &request(&named)), INVALID);
+            let missing = (KEYGATE_DENY, KEYGATE_REASON_CREDENTIAL_MISSING);
+            assert_eq!(decide(policy, &request(&named)), missing);
             let valued = [keygate_header { name, value: bad }];
             assert_eq!(decide(policy, &request(&valued)), INVALID);
         }
@@ -1003,11 +1005,13 @@ mod from_c {
             push(text("x-api-key"));
             assert_eq!(finish(), KEYGATE_DENY);
         }
-        // A bad header spoils the whole, as it does in keygate_decide.
-        begin(policy, text("GET"));
-        push(null);
-        push(text("x-api-key"));
-        assert_eq!(finish(), KEYGATE_DENY);
+        // A bad header spoils the whole, as it does in keygate_decide, where it is looked at.
+        for (len, verdict) in [(9, KEYGATE_DENY), (8, KEYGATE_ALLOW)] {
+            begin(policy, text("GET"));
+            push(keygate_str { len, ..null });
+            push(text("x-api-key"));
+            assert_eq!(finish(), verdict);
+        }
         let nothing = unsafe { keygate_evaluation_finish(ptr::null_mut(), ptr::null_mut()) };
         assert_eq!(nothing, KEYGATE_DENY);
     }

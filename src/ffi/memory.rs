@@ -3,7 +3,7 @@
 
 use core::ffi::c_char;
 use core::fmt;
-use core::mem::size_of;
+use core::mem::{align_of, size_of};
 use core::ptr;
 use core::slice;
 
@@ -20,6 +20,9 @@ pub(super) type Checked<T> = Result<T, keygate_status>;
 /// Whether `len` items can stand at `pointer`: it is aligned, not NULL, and they fit in memory.
 #[inline]
 pub(super) fn check<T>(pointer: *const T, len: usize) -> Checked<()> {
+    if passes_quickly(pointer, len) {
+        return Ok(());
+    }
     let short = len <= isize::MAX.unsigned_abs() / size_of::<T>();
     let room = usize::MAX.wrapping_sub(len.wrapping_mul(size_of::<T>()));
     // NULL, less one, is the greatest of numbers.
@@ -34,29 +37,41 @@ pub(super) fn check<T>(pointer: *const T, len: usize) -> Checked<()> {
     }
 }
 
+/// True shows that `check` passes, and that the items lie in the lower half of memory; false shows
+/// nothing. Turned by as many bits as alignment clears, an address that is not aligned is a great
+/// number, and so is NULL less one.
+#[inline]
+fn passes_quickly<T>(pointer: *const T, len: usize) -> bool {
+    let place = pointer
+        .addr()
+        .rotate_right(align_of::<T>().trailing_zeros());
+    place.wrapping_sub(1) | len <= isize::MAX.unsigned_abs() / size_of::<T>().next_power_of_two()
+}
+
 /// The caller's array, which the caller leaves as it is during the call.
 ///
 /// # Safety
 ///
 /// Where `check` passes, `len` items are readable for as long as the result is used.
+#[inline]
 pub(super) unsafe fn array<'a, T>(pointer: *const T, len: usize) -> Checked<&'a [T]> {
-    if len == 0 {
-        return Ok(&[]);
+    if !passes_quickly(pointer, len) {
+        if len == 0 {
+            return Ok(&[]);
+        }
+        check(pointer, len)?;
     }
-    check(pointer, len)?;
     // SAFETY: not NULL, aligned and of a sound length; that it is readable is the caller's word.
-    Ok(unsafe { slice::from_raw_parts(pointer, len) })
+    Ok(unsafe {
+        // The compiler does not see that what passes quickly is not NULL.
+        core::hint::assert_unchecked(!pointer.is_null());
+        slice::from_raw_parts(pointer, len)
+    })
 }
 
 impl keygate_str {
     pub(super) const NONE: Self = Self {
         ptr: ptr::null(),
-        len: 0,
-    };
-
-    /// With a pointer that a slice may have.
-    pub(super) const EMPTY: Self = Self {
-        ptr: ptr::dangling(),
         len: 0,
     };
 
@@ -67,25 +82,6 @@ impl keygate_str {
         }
     }
 
-    /// With length 0, or a pointer and length that `check` passes.
-    pub(super) fn is_sound(&self) -> bool {
-        self.len == 0 || check(self.ptr, self.len).is_ok()
-    }
-
-    /// # Safety
-    ///
-    /// As for `array`, and it `is_sound`.
-    #[inline]
-    pub(super) unsafe fn sound<'a>(&self) -> &'a [u8] {
-        let start = if self.len == 0 {
-            ptr::dangling()
-        } else {
-            self.ptr.cast()
-        };
-        // SAFETY: not NULL and of a sound length; that it is readable is the caller's word.
-        unsafe { slice::from_raw_parts(start, self.len) }
-    }
-
     /// # Safety
     ///
     /// As for `array`.
@@ -94,15 +90,6 @@ impl keygate_str {
         // SAFETY: passed on to the caller.
         unsafe { array(self.ptr.cast(), self.len) }
     }
-}
-
-/// True shows that two strings are sound and neither pointer is NULL; false shows nothing. With the
-/// sign bit clear, no string is too long, nor can one run past the end of memory, since both begin
-/// in its lower half.
-#[inline]
-pub(super) fn pass_quickly(a: &keygate_str, b: &keygate_str) -> bool {
-    let bits = a.ptr.addr().wrapping_sub(1) | a.len | b.ptr.addr().wrapping_sub(1) | b.len;
-    isize::try_from(bits).is_ok()
 }
 
 /// A struct that starts with its size. Numbers and pointers only, so that any bytes make one.

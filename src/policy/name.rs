@@ -7,17 +7,46 @@ use crate::limits::MAX_SOURCE_NAME_LEN;
 
 const WORD: usize = size_of::<u64>();
 
-/// The name of a header that the policy looks for: a token of 1 to 32 bytes, in lower case and padded with zeros.
-///
-/// `fold` has the case bit where the name has a letter and nothing elsewhere, so that a byte
-/// matches exactly the two cases of a letter, or itself. Any byte order will do for the words:
-/// both sides of a comparison have the same.
+/// The name of a header that the policy looks for: a token of 1 to 32 bytes, in lower case.
 pub(crate) struct Name {
     len: u8,
     text: [u8; MAX_SOURCE_NAME_LEN],
-    fold: [u8; MAX_SOURCE_NAME_LEN],
-    /// The last word of `text` and of `fold`, for names that have as many bytes.
-    last: [[u8; WORD]; 2],
+    /// The two ends, of a name that has as many bytes. They may overlap.
+    first: Word,
+    last: Word,
+}
+
+/// A word of a name in lower case, and in `fold` the case bit of each letter, so that a byte equals
+/// the two cases of a letter, or itself. Both sides of a comparison have the same byte order.
+#[derive(Clone, Copy)]
+struct Word {
+    text: [u8; WORD],
+    fold: [u8; WORD],
+}
+
+impl Word {
+    const EMPTY: Self = Self {
+        text: [0; WORD],
+        fold: [0; WORD],
+    };
+
+    fn new(bytes: [u8; WORD]) -> Self {
+        Self {
+            text: bytes.map(|byte| byte.to_ascii_lowercase()),
+            fold: bytes.map(|byte| u8::from(byte.is_ascii_alphabetic()) << 5),
+        }
+    }
+
+    #[inline]
+    fn equals(self, bytes: [u8; WORD]) -> bool {
+        let [bytes, text, fold] = [bytes, self.text, self.fold].map(u64::from_ne_bytes);
+        bytes | fold == text
+    }
+
+    fn wipe(&mut self) {
+        self.text.zeroize();
+        self.fold.zeroize();
+    }
 }
 
 impl Default for Name {
@@ -31,8 +60,8 @@ impl Name {
     pub(crate) const EMPTY: Self = Self {
         len: 0,
         text: [0; MAX_SOURCE_NAME_LEN],
-        fold: [0; MAX_SOURCE_NAME_LEN],
-        last: [[0; WORD]; 2],
+        first: Word::EMPTY,
+        last: Word::EMPTY,
     };
 
     /// `None` if `name` does not fit.
@@ -42,23 +71,22 @@ impl Name {
             ..Self::EMPTY
         };
         let text = new.text.get_mut(..name.len())?;
-        let fold = new.fold.get_mut(..name.len())?;
-        for ((text, fold), byte) in text.iter_mut().zip(fold.iter_mut()).zip(name) {
-            *text = byte.to_ascii_lowercase();
-            *fold = if byte.is_ascii_alphabetic() { 0x20 } else { 0 };
-        }
-        if let (Some(text), Some(fold)) = (text.last_chunk(), fold.last_chunk()) {
-            new.last = [*text, *fold];
+        text.copy_from_slice(name);
+        text.make_ascii_lowercase();
+        if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+            new.first = Word::new(*first);
+            new.last = Word::new(*last);
         }
         Some(new)
     }
 
     pub(crate) fn wipe(&mut self) {
         self.text.zeroize();
-        self.fold.zeroize();
-        self.last.zeroize();
+        self.first.wipe();
+        self.last.wipe();
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         usize::from(self.len)
     }
@@ -72,19 +100,19 @@ impl Name {
         if name.len() != self.len() {
             return false;
         }
-        let Some(last) = name.last_chunk() else {
-            return name.eq_ignore_ascii_case(self.lower_case());
-        };
-        // The last word first: names that are equally long differ there more often than not.
-        let [text, fold] = self.last;
-        let own = self.text.as_chunks().0.iter().zip(self.fold.as_chunks().0);
-        same(*last, text, fold)
-            && name
-                .as_chunks()
-                .0
-                .iter()
-                .zip(own)
-                .all(|(bytes, (text, fold))| same(*bytes, *text, *fold))
+        match (name.first_chunk(), name.last_chunk()) {
+            // The two ends are the whole. Equally long names differ in the last more often.
+            (Some(first), Some(last)) if name.len() <= 2 * WORD => {
+                self.last.equals(*last) && self.first.equals(*first)
+            }
+            _ => self.equals_byte_by_byte(name),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn equals_byte_by_byte(&self, name: &[u8]) -> bool {
+        name.eq_ignore_ascii_case(self.lower_case())
     }
 
     /// Whether `name` is this name up to `_` and `.` for `-`.
@@ -92,8 +120,4 @@ impl Name {
         // As it is written mostly, and by the word.
         self.equals(name) || spells(name, self.lower_case())
     }
-}
-
-fn same(bytes: [u8; WORD], text: [u8; WORD], fold: [u8; WORD]) -> bool {
-    u64::from_ne_bytes(bytes) | u64::from_ne_bytes(fold) == u64::from_ne_bytes(text)
 }

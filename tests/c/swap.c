@@ -49,7 +49,7 @@ static const keygate_str KEYS[] = {{"key-a", 5}, {"key-b", 5}};
 static void make(keygate_policy *policy, int which) {
   keygate_config config;
   keygate_config_init(&config, sizeof config);
-  keygate_source source = {NAMES[which], 0};
+  keygate_source source = {NAMES[which], {0}, 0};
   config.api_key = KEYS[which];
   config.sources = &source;
   config.source_count = 1;

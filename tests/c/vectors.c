@@ -121,6 +121,7 @@ static void run(const vector *vector) {
   }
   for (size_t i = 0; i < config->source_count; i++) {
     sources[i].name = place(sources[i].name);
+    sources[i].scheme = place(sources[i].scheme);
   }
   for (size_t i = 0; i < config->exempt_count; i++) {
     exempt[i] = place(exempt[i]);
@@ -133,6 +134,8 @@ static void run(const vector *vector) {
   config->keys = keys;
   config->sources = sources;
   config->exempt = exempt;
+  config->identity_header = place(config->identity_header);
+  config->allow_origin = place(config->allow_origin);
   request->method = place(request->method);
   request->target = place(request->target);
   request->headers = headers;
