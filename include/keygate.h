@@ -157,7 +157,7 @@
  *    7  bearer_extra_space    two spaces or more, or a tab, after Bearer: one space
  *    8  bearer_doubled        "Bearer Bearer <key>": once
  *    9  bearer_in_key_header  "Bearer <key>" in a source without KEYGATE_SOURCE_BEARER: the key alone
- *   10  other_scheme          "Basic ...", "Token ..." and their kin: Bearer
+ *   10  other_scheme          "Basic ...", "Token ..." and their kin: Bearer, or name the scheme
  *   11  quoted                the credential is wrapped in quotes: remove them
  *   12  placeholder           an example never replaced, or a variable never expanded
  *   13  unread_header         a key-like header that the gate does not read: use one that it reads
@@ -167,6 +167,30 @@
  *   16  health_in_strict      an exempt path, but strict guards it too
  *   17  health_near_miss      almost an exempt path, or one with a method that is not exempt
  *   18  options_case          "options": methods are upper case
+ *   19  key_surrounded        the deciding value holds a right key with something around it
+ *   20  key_elsewhere         a right key in another header, the query or the path: send it in a source
+ *   21  foreign_credential    the credential looks like one for another service: match any and strip
+ *                             matched let both travel
+ *   22  probe_path            a path that health checks use, and that is not exempt: list it
+ *   23  preflight_guarded     an OPTIONS request that preflight does not let pass
+ *   24  gate_key_suspect      a configured key looks wrong: correct it
+ *   Keys of 8 bytes and more are looked for everywhere in the first 64 KiB of the request, the query and
+ *   the path also percent-decoded.
+ *
+ * LINTS of keygate_lints: what works and is probably a mistake.
+ *
+ *   bit name                  when
+ *    0  key_placeholder       a key is an example never replaced, or a variable never expanded
+ *    1  key_quoted            a key is wrapped in quotes
+ *    2  key_bearer            a key begins with Bearer and a space
+ *    3  key_assignment        a key looks like NAME=value or a JSON object
+ *    4  key_short             a key has fewer than 16 bytes
+ *    5  key_repeated          two keys are equal
+ *    6  no_key                no key, and the effective mode is not off: what needs one is denied
+ *    7  open                  the effective mode is off while there is a key
+ *    8  auto_open             auto resolves to off
+ *    9  source_underscore     a source's name holds '_' or '.', and many servers drop such headers
+ *   10  exempt_pattern        an exempt path holds '*' or ends in '/': paths are compared exactly
  *
  * FILES. Link libkeygate.so, or libkeygate.a alone: pkg-config --static names no other library.
  *   A plugin that links the archive keeps its symbols to itself with -Wl,--exclude-libs,ALL.
@@ -472,6 +496,41 @@
 #define KEYGATE_FINDING_HEALTH_NEAR_MISS 131072
 /** OPTIONS in another case. */
 #define KEYGATE_FINDING_OPTIONS_CASE 262144
+/** The deciding value holds a right key and something around it. */
+#define KEYGATE_FINDING_KEY_SURROUNDED 524288
+/** A right key stands where none is read. */
+#define KEYGATE_FINDING_KEY_ELSEWHERE 1048576
+/** The credential looks like one for another service. */
+#define KEYGATE_FINDING_FOREIGN_CREDENTIAL 2097152
+/** A path that health checks use and that is not exempt. */
+#define KEYGATE_FINDING_PROBE_PATH 4194304
+/** An OPTIONS request that does not pass as a preflight. */
+#define KEYGATE_FINDING_PREFLIGHT_GUARDED 8388608
+/** A configured key looks wrong. */
+#define KEYGATE_FINDING_GATE_KEY_SUSPECT 16777216
+
+/** Lints, one bit each; keygate_lints says what each one means. A key is an example, or a variable. */
+#define KEYGATE_LINT_KEY_PLACEHOLDER 1
+/** A key is wrapped in quotes. */
+#define KEYGATE_LINT_KEY_QUOTED 2
+/** A key begins with Bearer and a space. */
+#define KEYGATE_LINT_KEY_BEARER 4
+/** A key looks like NAME=value or a JSON object. */
+#define KEYGATE_LINT_KEY_ASSIGNMENT 8
+/** A key has fewer than 16 bytes. */
+#define KEYGATE_LINT_KEY_SHORT 16
+/** Two keys are equal. */
+#define KEYGATE_LINT_KEY_REPEATED 32
+/** There is no key, and the effective mode is not off. */
+#define KEYGATE_LINT_NO_KEY 64
+/** The effective mode is off, and there is a key. */
+#define KEYGATE_LINT_OPEN 128
+/** auto resolves to off. */
+#define KEYGATE_LINT_AUTO_OPEN 256
+/** A source's name holds '_' or '.'. */
+#define KEYGATE_LINT_SOURCE_UNDERSCORE 512
+/** An exempt path holds '*', or ends in '/' and is longer. */
+#define KEYGATE_LINT_EXEMPT_PATTERN 1024
 
 /** The size of a keygate_policy in words of 8 bytes. */
 #define KEYGATE_POLICY_WORDS 512
@@ -993,6 +1052,23 @@ const char *keygate_finding_name(uint32_t one_bit);
  * set.
  */
 const char *keygate_finding_text(uint32_t one_bit, keygate_language language);
+
+/**
+ * What is probably a mistake in the configuration that a policy was made from: bit i is row i of the
+ * table of lints. A host logs each as a warning, name and text, when it starts and when it reloads. 0
+ * for a bad policy.
+ */
+uint32_t keygate_lints(const struct keygate_policy *policy);
+
+/** The name of a lint, "key_short" for example. Static; "unknown" unless exactly one known bit is set. */
+const char *keygate_lint_name(uint32_t one_bit);
+
+/**
+ * What a lint means and what to change, in one sentence without a byte of a key. Static; "unknown lint"
+ * unless exactly one known bit is set.
+ */
+const char *keygate_lint_text(uint32_t one_bit,
+                              keygate_language language);
 
 /**
  * Makes a fresh key: "sk-" and 32 lower-case hexadecimal digits.

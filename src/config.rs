@@ -10,7 +10,7 @@ pub use error::{ByteClass, ConfigError, ConfigErrorKind, ConfigField};
 pub(crate) use file::{Form, read};
 pub use keys::KeyFile;
 
-use crate::header::{BEYOND_ONE_REQUEST, OF_THE_MESSAGE, PREFLIGHT, spells_one_of};
+use crate::header::{BEYOND_ONE_REQUEST, OF_THE_MESSAGE, PREFLIGHT, is_token_byte, spells_one_of};
 use crate::limits::{
     MAX_EXEMPT_LEN, MAX_KEY_LEN, MAX_LABEL_LEN, MAX_ORIGIN_LEN, MAX_SCHEME_LEN, MAX_SOURCE_NAME_LEN,
 };
@@ -509,28 +509,6 @@ fn check_exempt(path: &[u8]) -> Result<(), ConfigErrorKind> {
         path.iter().copied().all(is_visible),
         ConfigErrorKind::ExemptByte,
     )
-}
-
-/// RFC 9110 section 5.6.2, `tchar`.
-const fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
 }
 
 impl Config<'_> {

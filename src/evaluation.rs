@@ -293,15 +293,15 @@ impl<'p> Evaluation<'p> {
         let unseen = other.unseen;
         let index = field.index();
         let judged = self.judged(source, index, field.value()?.as_ref());
-        let is_right = judged.key.is_some();
-        // Without a right key, the first source present decides.
+        // A source that comes before all that were seen decides, unless a right key is enough.
+        let settles = judged.key.is_some() || self.policy.match_mode == MatchMode::First;
         let is_first = |deciding: Deciding| {
             self.verdict.key.is_none() && source < usize::from(deciding.source)
         };
-        if is_right || self.verdict.deciding.is_none_or(is_first) {
+        if settles || self.verdict.deciding.is_none_or(is_first) {
             self.verdict = judged;
         }
-        if is_right || self.policy.match_mode == MatchMode::First {
+        if settles {
             self.open = source;
         }
         if unseen & ((1 << self.open) - 1) == 0 {

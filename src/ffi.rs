@@ -6,6 +6,7 @@
 #![allow(clippy::missing_safety_doc)] // stated once, at the top of the header
 #![allow(clippy::doc_markdown, clippy::doc_link_with_quotes)] // the comments are C's
 #![allow(clippy::not_unsafe_ptr_arg_deref)]
+#![allow(clippy::unreadable_literal)] // a bit in C is written without separators
 
 mod memory;
 
@@ -31,6 +32,7 @@ use crate::explanation::{Explanation, Finding};
 use crate::forwarding::denial_header;
 use crate::header::{Field, Header};
 use crate::limits::{MAX_EXEMPT, MAX_KEYS, MAX_SOURCES};
+use crate::lint::Lint;
 use crate::mode::{AuthMode, EffectiveMode, MatchMode, Preflight, Strip};
 use crate::policy::Policy;
 use crate::text::{Language, Text, number, text};
@@ -316,6 +318,41 @@ pub const KEYGATE_FINDING_HEALTH_IN_STRICT: u32 = 0x10000;
 pub const KEYGATE_FINDING_HEALTH_NEAR_MISS: u32 = 0x20000;
 /// OPTIONS in another case.
 pub const KEYGATE_FINDING_OPTIONS_CASE: u32 = 0x40000;
+/// The deciding value holds a right key and something around it.
+pub const KEYGATE_FINDING_KEY_SURROUNDED: u32 = 0x80000;
+/// A right key stands where none is read.
+pub const KEYGATE_FINDING_KEY_ELSEWHERE: u32 = 0x100000;
+/// The credential looks like one for another service.
+pub const KEYGATE_FINDING_FOREIGN_CREDENTIAL: u32 = 0x200000;
+/// A path that health checks use and that is not exempt.
+pub const KEYGATE_FINDING_PROBE_PATH: u32 = 0x400000;
+/// An OPTIONS request that does not pass as a preflight.
+pub const KEYGATE_FINDING_PREFLIGHT_GUARDED: u32 = 0x800000;
+/// A configured key looks wrong.
+pub const KEYGATE_FINDING_GATE_KEY_SUSPECT: u32 = 0x1000000;
+
+/// Lints, one bit each; keygate_lints says what each one means. A key is an example, or a variable.
+pub const KEYGATE_LINT_KEY_PLACEHOLDER: u32 = 0x1;
+/// A key is wrapped in quotes.
+pub const KEYGATE_LINT_KEY_QUOTED: u32 = 0x2;
+/// A key begins with Bearer and a space.
+pub const KEYGATE_LINT_KEY_BEARER: u32 = 0x4;
+/// A key looks like NAME=value or a JSON object.
+pub const KEYGATE_LINT_KEY_ASSIGNMENT: u32 = 0x8;
+/// A key has fewer than 16 bytes.
+pub const KEYGATE_LINT_KEY_SHORT: u32 = 0x10;
+/// Two keys are equal.
+pub const KEYGATE_LINT_KEY_REPEATED: u32 = 0x20;
+/// There is no key, and the effective mode is not off.
+pub const KEYGATE_LINT_NO_KEY: u32 = 0x40;
+/// The effective mode is off, and there is a key.
+pub const KEYGATE_LINT_OPEN: u32 = 0x80;
+/// auto resolves to off.
+pub const KEYGATE_LINT_AUTO_OPEN: u32 = 0x100;
+/// A source's name holds '_' or '.'.
+pub const KEYGATE_LINT_SOURCE_UNDERSCORE: u32 = 0x200;
+/// An exempt path holds '*', or ends in '/' and is longer.
+pub const KEYGATE_LINT_EXEMPT_PATTERN: u32 = 0x400;
 
 /// Does not compile where the core has other numbers, or more of them.
 macro_rules! agree {
@@ -497,6 +534,29 @@ agree!(
         KEYGATE_FINDING_HEALTH_IN_STRICT,
         KEYGATE_FINDING_HEALTH_NEAR_MISS,
         KEYGATE_FINDING_OPTIONS_CASE,
+        KEYGATE_FINDING_KEY_SURROUNDED,
+        KEYGATE_FINDING_KEY_ELSEWHERE,
+        KEYGATE_FINDING_FOREIGN_CREDENTIAL,
+        KEYGATE_FINDING_PROBE_PATH,
+        KEYGATE_FINDING_PREFLIGHT_GUARDED,
+        KEYGATE_FINDING_GATE_KEY_SUSPECT,
+    ]
+);
+agree!(
+    Lint::ALL,
+    bit,
+    [
+        KEYGATE_LINT_KEY_PLACEHOLDER,
+        KEYGATE_LINT_KEY_QUOTED,
+        KEYGATE_LINT_KEY_BEARER,
+        KEYGATE_LINT_KEY_ASSIGNMENT,
+        KEYGATE_LINT_KEY_SHORT,
+        KEYGATE_LINT_KEY_REPEATED,
+        KEYGATE_LINT_NO_KEY,
+        KEYGATE_LINT_OPEN,
+        KEYGATE_LINT_AUTO_OPEN,
+        KEYGATE_LINT_SOURCE_UNDERSCORE,
+        KEYGATE_LINT_EXEMPT_PATTERN,
     ]
 );
 
@@ -2091,9 +2151,14 @@ pub unsafe extern "C" fn keygate_findings(
     unsafe { explain(policy, request) }.map_or(0, |explanation| explanation.findings().bits())
 }
 
-fn finding(one_bit: u32) -> Option<Finding> {
+/// The number of the one bit that is set.
+fn number_of(one_bit: u32) -> Option<u8> {
     let number = u8::try_from(one_bit.trailing_zeros()).ok()?;
-    Finding::with_code(number).filter(|finding| finding.bit() == one_bit)
+    one_bit.is_power_of_two().then_some(number)
+}
+
+fn finding(one_bit: u32) -> Option<Finding> {
+    number_of(one_bit).and_then(Finding::with_code)
 }
 
 /// The name of a finding, "bearer_no_space" for example. Static; "unknown" unless exactly one known
@@ -2111,6 +2176,34 @@ pub extern "C" fn keygate_finding_name(one_bit: u32) -> *const c_char {
 pub extern "C" fn keygate_finding_text(one_bit: u32, language: keygate_language) -> *const c_char {
     let unknown = text(c"unknown finding", c"未知的发现");
     let texts = finding(one_bit).map_or(unknown, Finding::texts);
+    texts.c_str(self::language(language)).as_ptr()
+}
+
+/// What is probably a mistake in the configuration that a policy was made from: bit i is row i of the
+/// table of lints. A host logs each as a warning, name and text, when it starts and when it reloads. 0
+/// for a bad policy.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keygate_lints(policy: *const keygate_policy) -> u32 {
+    // SAFETY: passed on to the caller.
+    unsafe { self::policy(policy) }.map_or(0, |policy| policy.lints().bits())
+}
+
+fn lint(one_bit: u32) -> Option<Lint> {
+    number_of(one_bit).and_then(Lint::with_code)
+}
+
+/// The name of a lint, "key_short" for example. Static; "unknown" unless exactly one known bit is set.
+#[unsafe(no_mangle)]
+pub extern "C" fn keygate_lint_name(one_bit: u32) -> *const c_char {
+    lint(one_bit).map_or(c"unknown", Lint::c_name).as_ptr()
+}
+
+/// What a lint means and what to change, in one sentence without a byte of a key. Static; "unknown lint"
+/// unless exactly one known bit is set.
+#[unsafe(no_mangle)]
+pub extern "C" fn keygate_lint_text(one_bit: u32, language: keygate_language) -> *const c_char {
+    let unknown = text(c"unknown lint", c"未知的检查项");
+    let texts = lint(one_bit).map_or(unknown, Lint::texts);
     texts.c_str(self::language(language)).as_ptr()
 }
 

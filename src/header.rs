@@ -47,6 +47,28 @@ pub(crate) fn spells_one_of(name: &[u8], names: &[impl AsRef<[u8]>]) -> bool {
     names.iter().any(|own| spells(name, own.as_ref()))
 }
 
+/// RFC 9110 section 5.6.2, `tchar`.
+pub(crate) const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
 /// A header field: a name and a value, as received.
 ///
 /// It is there for pairs of anything that is bytes, which covers `("x-api-key", "...")`, what

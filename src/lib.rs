@@ -138,6 +138,7 @@ mod forwarding;
 mod generate;
 mod header;
 mod limits;
+mod lint;
 mod mode;
 mod policy;
 mod text;
@@ -154,6 +155,7 @@ pub use limits::{
     MAX_EXEMPT, MAX_EXEMPT_LEN, MAX_KEY_LEN, MAX_KEYS, MAX_LABEL_LEN, MAX_ORIGIN_LEN,
     MAX_SCHEME_LEN, MAX_SOURCE_NAME_LEN, MAX_SOURCES,
 };
+pub use lint::{Lint, Lints};
 pub use mode::{AuthMode, EffectiveMode, MatchMode, Preflight, Strip, UnknownAuthMode};
 pub use policy::Policy;
 pub use text::Language;

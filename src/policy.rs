@@ -1,5 +1,6 @@
 //! What the hot path reads.
 
+pub(crate) mod doubt;
 pub(crate) mod name;
 pub(crate) mod secret;
 
@@ -17,6 +18,7 @@ use crate::limits::{
 };
 use crate::mode::{AuthMode, EffectiveMode, MatchMode, Preflight, Strip};
 
+use doubt::Doubts;
 use name::Name;
 use secret::Secret;
 
@@ -24,6 +26,7 @@ use secret::Secret;
 pub(crate) struct StoredKey {
     pub(crate) secret: Secret,
     label: Vec<u8, MAX_LABEL_LEN, u8>,
+    pub(crate) doubts: Doubts,
 }
 
 /// A configuration that can work, in the form that decisions are made from.
@@ -273,7 +276,12 @@ impl Draft for Policy {
             return false;
         };
         let secret = Secret::EMPTY;
-        let stored = StoredKey { secret, label };
+        let doubts = Doubts::about(key.secret);
+        let stored = StoredKey {
+            secret,
+            label,
+            doubts,
+        };
         self.keys.push(stored).is_ok()
             && self
                 .keys

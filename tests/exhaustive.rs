@@ -60,9 +60,9 @@ fn pairs() -> Vec<Pair> {
                         keys: keys.iter().map(|key| key.as_bytes().to_vec()).collect(),
                         sources: sources
                             .iter()
-                            .map(|(name, bearer)| ((*name).to_owned(), *bearer))
+                            .map(|(name, bearer)| ((*name).to_owned(), (*bearer).into()))
                             .collect(),
-                        exempt: vec![b"/healthz".to_vec()],
+                        ..Config::default()
                     }));
                 }
             }
@@ -211,10 +211,10 @@ fn every_list_of_up_to_four_headers() {
 fn one_header(auth_mode: &str, keys: &[&str], bearer: bool) -> (Pair, Request) {
     let pair = pair(Config {
         auth_mode: auth_mode.to_owned(),
-        allow_lan_access: false,
         keys: keys.iter().map(|key| key.as_bytes().to_vec()).collect(),
-        sources: vec![("x-api-key".to_owned(), bearer)],
+        sources: vec![("x-api-key".to_owned(), bearer.into())],
         exempt: vec![b"/h".to_vec()],
+        ..Config::default()
     });
     let request = Request {
         method: b"GET".to_vec(),

@@ -5,7 +5,7 @@ mod model;
 use std::collections::HashSet;
 
 use keygate::{Decision, Policy};
-use model::{Outcome, Request};
+use model::{Outcome, Prefix, Request};
 use serde_json::Value;
 
 const FILES: [&str; 16] = [
@@ -127,6 +127,15 @@ fn model_config(config: &Value) -> model::Config {
     let each = |field: &str| config[field].as_array().cloned();
     let text = |value: &Value| value.as_str().expect("a string").to_owned();
     let key = |value: &Value| bytes(value).filter(|key| !key.is_empty());
+    let source = |source: &Value| {
+        let prefix = match source.get("scheme") {
+            Some(scheme) => Prefix::Scheme(text(scheme)),
+            None => (source["bearer"] == true).into(),
+        };
+        (text(&source["name"]), prefix)
+    };
+    let default = model::Config::default();
+    let chosen = |field: &str, default: String| config.get(field).map_or(default, text);
     model::Config {
         auth_mode: text(&config["auth_mode"]),
         allow_lan_access: config["allow_lan_access"] == true,
@@ -138,25 +147,20 @@ fn model_config(config: &Value) -> model::Config {
             None => key(&config["api_key"]).into_iter().collect(),
         },
         sources: match each("sources") {
-            Some(sources) => sources
-                .iter()
-                .map(|source| (text(&source["name"]), source["bearer"] == true))
-                .collect(),
-            None => [
-                ("authorization", true),
-                ("x-api-key", false),
-                ("x-goog-api-key", false),
-            ]
-            .map(|(name, bearer)| (name.to_owned(), bearer))
-            .to_vec(),
+            Some(sources) => sources.iter().map(source).collect(),
+            None => default.sources,
         },
         exempt: match each("exempt") {
             Some(exempt) => exempt
                 .iter()
                 .map(|path| bytes(path).expect("a path"))
                 .collect(),
-            None => vec![b"/healthz".to_vec()],
+            None => default.exempt,
         },
+        match_mode: chosen("match", default.match_mode),
+        preflight: chosen("preflight", default.preflight),
+        strip: chosen("strip", default.strip),
+        identity_header: config.get("identity_header").map(text),
     }
 }
 
@@ -176,9 +180,8 @@ fn check(vector: &Vector) {
         return;
     };
     let mut expected = expected.clone();
-    let findings = expected
-        .as_object_mut()
-        .and_then(|expected| expected.remove("findings"));
+    let mut taken = |field| expected.as_object_mut().and_then(|all| all.remove(field));
+    let (findings, drop, lint) = (taken("findings"), taken("drop"), taken("lint"));
     let Request {
         method,
         target,
@@ -222,6 +225,27 @@ fn check(vector: &Vector) {
         found,
         "{name}: model's findings"
     );
+
+    let dropped = |drops: &dyn Fn(&[u8], &[u8]) -> bool| -> Value {
+        let all = headers.iter().enumerate();
+        let dropped = all.filter(|(_, (name, value))| drops(name, value));
+        let indices = dropped.map(|(index, _)| index);
+        decision
+            .is_allow()
+            .then(|| indices.collect::<Vec<_>>())
+            .into()
+    };
+    let by_core = dropped(&|name, value| policy.drops(&decision, name, value));
+    let by_model = dropped(&|name, value| model::decision::drops(&config, &request, name, value));
+    assert_eq!(by_core, by_model, "{name}: model's drops");
+    assert_eq!(drop.unwrap_or(by_core.clone()), by_core, "{name}: drops");
+    let lints: Value = policy.lints().iter().map(keygate::Lint::name).collect();
+    assert_eq!(
+        Value::from(model::lints::find(&config)),
+        lints,
+        "{name}: model's lints"
+    );
+    assert_eq!(lint.unwrap_or(lints.clone()), lints, "{name}: lints");
 
     let borrowed = config.policy().expect("the same policy");
     assert_eq!(

@@ -4,14 +4,20 @@ use heapless::Vec;
 
 use crate::limits::MAX_EXEMPT_LEN;
 
+const PATH_MAX: usize = 1024;
+
 /// A path percent-decoded (RFC 3986 section 2.1), without `;...` parameters, empty and dot
 /// segments (section 5.2.4) and a trailing slash, in lower case.
 #[derive(PartialEq, Eq)]
 pub(super) struct Normal(Vec<u8, MAX_EXEMPT_LEN, u8>);
 
 impl Normal {
-    /// `None` if the path does not start with `/` or is longer than an exempt path can be.
+    /// `None` if the path does not start with `/`, is longer than an exempt path can be, or too long to
+    /// be looked at.
     pub(super) fn new(path: &[u8]) -> Option<Self> {
+        if path.len() > PATH_MAX {
+            return None;
+        }
         let mut builder = Builder::default();
         let mut bytes = Decoded(path);
         if bytes.next() != Some(b'/') {
@@ -71,7 +77,7 @@ impl Builder {
 }
 
 /// The bytes of a path with each `%` and two hexadecimal digits read as one.
-struct Decoded<'a>(&'a [u8]);
+pub(super) struct Decoded<'a>(pub(super) &'a [u8]);
 
 impl Iterator for Decoded<'_> {
     type Item = u8;

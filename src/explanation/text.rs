@@ -2,11 +2,13 @@
 
 use core::fmt::{self, Write};
 
-use super::Explanation;
 use super::finding::{Advice, Finding, Findings, Section};
+use super::search::has_short_keys;
 use super::template::{Slot, Template, say};
+use super::{Elsewhere, Explanation, FOREIGN};
 use crate::decision::{Reason, Verdict};
-use crate::mode::{AuthMode, EffectiveMode};
+use crate::header::PREFLIGHT;
+use crate::mode::{AuthMode, EffectiveMode, Preflight};
 use crate::text::{Language, number};
 
 /// Where [`Explanation::render`] writes: it begins a section and then writes that section's text,
@@ -20,7 +22,7 @@ pub trait Sink: Write {
     fn section(&mut self, section: Section) -> fmt::Result;
 }
 
-/// A section a line: the label, a colon and the text.
+/// A section a line: the label, a colon and the text; of the verdict the text alone.
 struct Lines<W> {
     to: W,
     language: Language,
@@ -34,9 +36,10 @@ impl<W: Write> Write for Lines<W> {
 
 impl<W: Write> Sink for Lines<W> {
     fn section(&mut self, section: Section) -> fmt::Result {
-        if section != Section::Verdict {
-            self.to.write_str("\n")?;
+        if section == Section::Verdict {
+            return Ok(()); // the first line, which says so itself
         }
+        self.to.write_str("\n")?;
         self.to.write_str(section.label(self.language))?;
         self.to.write_str(": ")
     }
@@ -73,8 +76,57 @@ impl Explanation<'_> {
         .all()
     }
 
-    fn advice(&self) -> impl Iterator<Item = Advice> {
-        self.findings.iter().filter_map(Finding::advice)
+    fn advice(&self) -> impl Iterator<Item = (Finding, Advice)> {
+        let advice = |finding: Finding| Some((finding, finding.advice()?));
+        self.findings.iter().filter_map(advice)
+    }
+
+    /// The index of the deciding source.
+    fn source(&self) -> usize {
+        self.decision.source_index().unwrap_or(0)
+    }
+
+    /// Whether the deciding value would match, were it mended as a finding says.
+    fn is_mendable(&self) -> bool {
+        self.value.matches_mended && self.findings.intersects(Findings::MENDABLE)
+    }
+
+    /// The finding that says best why the request is denied.
+    fn cause(&self) -> Option<Finding> {
+        let found = |finding: Finding| self.findings.contains(finding);
+        let value = Finding::ALL
+            .iter()
+            .copied()
+            .find(|finding| found(*finding) && Findings::MENDABLE.contains(*finding));
+        let certain = [
+            found(Finding::NoKeyConfigured).then_some(Finding::NoKeyConfigured),
+            value.filter(|_| self.is_mendable()),
+            found(Finding::KeySurrounded).then_some(Finding::KeySurrounded),
+            found(Finding::ShadowedMatch).then_some(Finding::ShadowedMatch),
+            found(Finding::KeyElsewhere).then_some(Finding::KeyElsewhere),
+            Some(Finding::UnreadHeader).filter(|_| self.unread_matches),
+        ];
+        let probable = [
+            Finding::GateKeySuspect,
+            Finding::Truncated,
+            Finding::Placeholder,
+            Finding::ForeignCredential,
+            Finding::OtherScheme,
+        ];
+        let possible = [
+            Finding::UnreadHeader,
+            Finding::KeyInQuery,
+            Finding::HealthInStrict,
+            Finding::HealthNearMiss,
+            Finding::ProbePath,
+            Finding::PreflightGuarded,
+            Finding::OptionsCase,
+        ];
+        let mut rest = probable.into_iter().chain(value).chain(possible);
+        let mut certain = certain.into_iter().flatten();
+        certain
+            .next()
+            .or_else(|| rest.find(|finding| found(*finding)))
     }
 }
 
@@ -91,20 +143,24 @@ impl<W: Sink> Renderer<'_, '_, W> {
         self.section(Section::Mode, &self.mode())?;
         self.section(Section::DecidedBy, &self.decided_by())?;
         if explanation.decision.is_allow() {
-            for advice in explanation.advice() {
+            for (_, advice) in explanation.advice() {
                 self.section(advice.section, &advice.on_allow.unwrap_or(advice.what))?;
             }
             return Ok(());
         }
         self.advice(Section::Problem)?;
-        if let Some((problem, _)) = self.plain_problem() {
+        for problem in self.plain_problems().into_iter().flatten() {
             self.section(Section::Problem, &problem)?;
         }
         self.advice(Section::Ignored)?;
-        for advice in explanation.advice() {
-            self.section(Section::Fix, &advice.fix)?;
+        // Where nothing is read, there is no place to send a key in.
+        let reads_nothing = explanation.policy.sources.is_empty();
+        for (finding, advice) in explanation.advice() {
+            if !reads_nothing || !Findings::SENT.contains(finding) {
+                self.section(Section::Fix, &advice.fix)?;
+            }
         }
-        if let Some((_, Some(fix))) = self.plain_problem() {
+        if let Some(fix) = self.plain_fix() {
             self.section(Section::Fix, &fix)?;
         }
         if explanation.decision.reason == Reason::CredentialMissing
@@ -116,7 +172,7 @@ impl<W: Sink> Renderer<'_, '_, W> {
     }
 
     fn advice(&mut self, section: Section) -> fmt::Result {
-        for advice in self.explanation.advice() {
+        for (_, advice) in self.explanation.advice() {
             if advice.section == section {
                 self.section(section, &advice.what)?;
             }
@@ -130,21 +186,66 @@ impl<W: Sink> Renderer<'_, '_, W> {
     }
 
     fn verdict(&mut self) -> fmt::Result {
-        let reason = self.explanation.decision.reason;
-        self.section(
-            Section::Verdict,
-            match reason.verdict() {
-                Verdict::Allow => &say!(
-                    "allowed, {reason} (rule {rule}): ",
-                    "放行,{reason}(规则 {rule}):",
-                ),
-                Verdict::Deny => &say!(
-                    "denied with 401, {reason} (rule {rule}): ",
-                    "拒绝(401),{reason}(规则 {rule}):",
-                ),
-            },
-        )?;
-        self.to.write_str(reason.text(self.language))
+        let text = match self.explanation.decision.verdict() {
+            Verdict::Allow => say!(
+                "Allowed: {cause} ({reason}, rule {rule})",
+                "已放行:{cause}({reason},规则 {rule})",
+            ),
+            Verdict::Deny => say!(
+                "Denied: {cause} (401, {reason}, rule {rule})",
+                "已拒绝:{cause}(401,{reason},规则 {rule})",
+            ),
+        };
+        self.section(Section::Verdict, &text)
+    }
+
+    /// Why, in few words.
+    fn cause(&mut self) -> fmt::Result {
+        let explanation = self.explanation;
+        let decision = &explanation.decision;
+        if let Some(finding) = explanation.cause().filter(|_| !decision.is_allow()) {
+            return self.to.write_str(finding.text(self.language));
+        }
+        let text = match decision.reason {
+            Reason::AuthOff => say!(
+                "the effective mode is off, so no request needs a key",
+                "实际生效模式为 off,任何请求都不需要 key",
+            ),
+            Reason::Preflight => {
+                say!("a CORS preflight needs no key", "CORS 预检请求不需要 key")
+            }
+            Reason::Health => say!(
+                "this path is open to GET and HEAD",
+                "该路径对 GET 和 HEAD 放行",
+            ),
+            Reason::KeyMatched => say!("the key is right", "key 正确"),
+            Reason::NoKeyConfigured => {
+                say!("the gate has no key configured", "网关没有配置 key")
+            }
+            Reason::CredentialMissing if explanation.policy.sources.is_empty() => say!(
+                "the gate is configured to read no header at all",
+                "网关的配置不读取任何请求头",
+            ),
+            Reason::CredentialMissing => say!(
+                "the request has no header that a key is read from",
+                "请求中没有任何用来读取 key 的请求头",
+            ),
+            Reason::CredentialUnusable if explanation.value.len == 0 => {
+                say!("{source} is empty", "{source} 的值为空")
+            }
+            Reason::CredentialUnusable => say!(
+                "{source} holds a byte that no key can have",
+                "{source} 中含有 key 不可能有的字节",
+            ),
+            Reason::KeyMismatch => say!(
+                "the key in {source} is none of the gate's keys",
+                "{source} 中的 key 与网关的 key 都不相同",
+            ),
+            Reason::InvalidCall => {
+                say!("the gate was called wrongly", "调用网关的方式不对")
+            }
+        };
+        self.text(&text)
     }
 
     fn mode(&self) -> Template {
@@ -155,28 +256,24 @@ impl<W: Sink> Renderer<'_, '_, W> {
                 "auto;因为 allow_lan_access 为 false,实际生效 off:任何请求都不需要 key",
             ),
             (AuthMode::Auto, _) => say!(
-                "auto, which means all_except_health because allow_lan_access is true: every request needs a key except {open}",
-                "auto;因为 allow_lan_access 为 true,实际生效 all_except_health:除 {open} 外都需要 key",
+                "auto, which means all_except_health because allow_lan_access is true: {needed}",
+                "auto;因为 allow_lan_access 为 true,实际生效 all_except_health:{needed}",
             ),
             (_, EffectiveMode::Off) => {
                 say!("off: no request needs a key", "off:任何请求都不需要 key")
             }
-            (_, EffectiveMode::Strict) => say!(
-                "strict: every request needs a key except OPTIONS",
-                "strict:除 OPTIONS 外都需要 key",
-            ),
-            (_, EffectiveMode::AllExceptHealth) => say!(
-                "all_except_health: every request needs a key except {open}",
-                "all_except_health:除 {open} 外都需要 key",
-            ),
+            (_, EffectiveMode::Strict) => say!("strict: {needed}", "strict:{needed}"),
+            (_, EffectiveMode::AllExceptHealth) => {
+                say!("all_except_health: {needed}", "all_except_health:{needed}")
+            }
         }
     }
 
     fn decided_by(&self) -> Template {
         match self.explanation.decision.reason {
             Reason::Preflight => say!(
-                "the method alone; no header was read",
-                "仅凭请求方法;没有读取请求头",
+                "the method, and what makes it a preflight; no key was read",
+                "请求方法,以及构成预检请求的条件;没有读取 key",
             ),
             Reason::AuthOff => say!(
                 "the mode alone; no header was read",
@@ -206,8 +303,8 @@ impl<W: Sink> Renderer<'_, '_, W> {
                 if self.explanation.decision.bearer_stripped() =>
             {
                 say!(
-                    "{source}, header {nth} of {headers}: {len}; the credential is the {credential_len} after \"Bearer \"",
-                    "{source}(第 {nth} 个,共 {headers}):{len},凭据是 \"Bearer \" 之后的 {credential_len}",
+                    "{source}, header {nth} of {headers}: {len}; the credential is the {credential_len} after \"{scheme} \"",
+                    "{source}(第 {nth} 个,共 {headers}):{len},凭据是 \"{scheme} \" 之后的 {credential_len}",
                 )
             }
             Reason::KeyMatched | Reason::CredentialUnusable | Reason::KeyMismatch => say!(
@@ -218,76 +315,83 @@ impl<W: Sink> Renderer<'_, '_, W> {
     }
 
     /// What to say where the reason itself is the problem.
-    fn plain_problem(&self) -> Option<(Template, Option<Template>)> {
+    fn plain_problems(&self) -> [Option<Template>; 2] {
+        let explanation = self.explanation;
+        let findings = explanation.findings;
+        let searched = say!("{searched}", "{searched}");
+        match explanation.decision.reason {
+            Reason::CredentialMissing if explanation.policy.sources.is_empty() => [
+                Some(say!(
+                    "the gate is configured to read no header at all (sources is empty)",
+                    "网关的配置不读取任何请求头(sources 为空)",
+                )),
+                None,
+            ],
+            // Said already, or of no help.
+            Reason::CredentialMissing if findings.intersects(Findings::SENT) => [None, None],
+            Reason::CredentialMissing => [Some(searched), None],
+            Reason::CredentialUnusable if explanation.value.credential_len == 0 => [
+                Some(say!(
+                    "{source} is there but empty, and it decides even so",
+                    "{source} 存在但值为空,而它仍然决定结果",
+                )),
+                None,
+            ],
+            Reason::CredentialUnusable => [
+                Some(say!(
+                    "{source} holds a byte that is neither a space, a tab nor visible ASCII, which no key has",
+                    "{source} 中含有空格、制表符和可见 ASCII 以外的字节,key 中不可能有",
+                )),
+                None,
+            ],
+            Reason::KeyMismatch if !findings.intersects(Findings::OF_VALUE) => [
+                Some(say!(
+                    "what was sent in {source} equals none of the keys in the gate's configuration ({keys})",
+                    "{source} 中的内容与网关配置中的 key({keys})都不相同",
+                )),
+                Some(searched).filter(|_| !self.has_found_key()),
+            ],
+            _ => [None, None],
+        }
+    }
+
+    /// Whether a right key was found somewhere in the request.
+    fn has_found_key(&self) -> bool {
+        let findings = self.explanation.findings;
+        findings.contains(Finding::ShadowedMatch)
+            || findings.intersects(Findings::SENT)
+            || findings.contains(Finding::GateKeySuspect)
+    }
+
+    fn plain_fix(&self) -> Option<Template> {
         let explanation = self.explanation;
         let findings = explanation.findings;
         match explanation.decision.reason {
-            Reason::CredentialMissing if findings.contains(Finding::UnreadHeader) => None,
-            Reason::CredentialMissing if explanation.policy.sources.is_empty() => Some((
-                say!(
-                    "the gate is configured to read no header at all (sources is empty)",
-                    "网关的配置不读取任何请求头(sources 为空)",
-                ),
+            Reason::CredentialMissing if explanation.policy.sources.is_empty() => Some(say!(
+                "list a header in sources, or leave sources out for the default ones",
+                "在 sources 中列出请求头,或删去 sources 以使用默认值",
+            )),
+            Reason::CredentialMissing if findings.intersects(Findings::SENT) => None,
+            Reason::CredentialMissing => Some(say!(
+                "{or}send the key as {example}",
+                "{or}用 {example} 发送 key",
+            )),
+            Reason::CredentialUnusable if explanation.value.credential_len == 0 => Some(say!(
+                "put the key in {source}, or do not send that header; look for a variable that is not set",
+                "把 key 放进 {source},或者不要发送它;检查是否有未设置的变量",
+            )),
+            Reason::CredentialUnusable => Some(say!(
+                "copy the key again as plain text; a line break, a curly quote or an invisible character often comes along",
+                "以纯文本重新复制 key;常见的是混入了换行、弯引号或不可见字符",
+            )),
+            Reason::KeyMismatch
+                if !findings.intersects(Findings::OF_VALUE) && !self.has_found_key() =>
+            {
                 Some(say!(
-                    "list a header in sources, or leave sources out for the default ones",
-                    "在 sources 中列出请求头,或删去 sources 以使用默认值",
-                )),
-            )),
-            Reason::CredentialMissing => Some((
-                say!("the request carries no key", "请求没有带 key"),
-                if findings.contains(Finding::KeyInQuery) {
-                    None // said already
-                } else {
-                    Some(say!(
-                        "{or}send the key as {example}",
-                        "{or}用 {example} 发送 key",
-                    ))
-                },
-            )),
-            Reason::CredentialUnusable if explanation.value.credential_len == 0 => Some((
-                say!(
-                    "{source} is there but empty, and it decides even so",
-                    "{source} 存在但值为空,而它仍然决定结果",
-                ),
-                Some(say!(
-                    "put the key in {source}, or do not send that header; look for a variable that is not set",
-                    "把 key 放进 {source},或者不要发送它;检查是否有未设置的变量",
-                )),
-            )),
-            Reason::CredentialUnusable => Some((
-                say!(
-                    "{source} holds a byte that is neither a space, a tab nor visible ASCII, which no key has",
-                    "{source} 中含有空格、制表符和可见 ASCII 以外的字节,key 中不可能有",
-                ),
-                Some(say!(
-                    "copy the key again as plain text; a line break, a curly quote or an invisible character often comes along",
-                    "以纯文本重新复制 key;常见的是混入了换行、弯引号或不可见字符",
-                )),
-            )),
-            Reason::KeyMismatch if explanation.value.bare_bearer => Some((
-                say!(
-                    "nothing stands after Bearer, so the word itself was taken for the key",
-                    "Bearer 后面什么也没有,这个词本身被当成了 key",
-                ),
-                Some(say!(
-                    "put the key after Bearer; look for a variable that is not set",
-                    "在 Bearer 后面写上 key;检查是否有未设置的变量",
-                )),
-            )),
-            Reason::KeyMismatch if !findings.intersects(Findings::OF_VALUE) => Some((
-                say!(
-                    "the credential is well formed, but equals none of the keys in the gate's configuration ({keys})",
-                    "凭据格式没有问题,但与网关配置中的 key({keys})都不相同",
-                ),
-                if findings.contains(Finding::ShadowedMatch) {
-                    None // the right key is there, in the wrong place
-                } else {
-                    Some(say!(
-                        "{or}compare the key that the client sends with the one in the configuration this gate runs with",
-                        "{or}核对客户端发送的 key 与该网关当前配置中的 key 是否一致",
-                    ))
-                },
-            )),
+                    "{or}compare the key that the client sends with the one in the configuration this gate runs with",
+                    "{or}核对客户端发送的 key 与该网关当前配置中的 key 是否一致",
+                ))
+            }
             _ => None,
         }
     }
@@ -310,6 +414,7 @@ impl<W: Sink> Renderer<'_, '_, W> {
         self.to.write_str(self.language.pick(en, zh))
     }
 
+    #[allow(clippy::too_many_lines)] // a line or two for each slot
     fn slot(&mut self, slot: Slot) -> fmt::Result {
         let explanation = self.explanation;
         let (policy, decision) = (explanation.policy, explanation.decision);
@@ -333,10 +438,12 @@ impl<W: Sink> Renderer<'_, '_, W> {
             Slot::Keys => self.count(policy.keys.len(), "key", "个"),
             Slot::Len => self.count(explanation.value.len, "byte", "字节"),
             Slot::CredentialLen => self.count(explanation.value.credential_len, "byte", "字节"),
-            Slot::Or if explanation.findings.intersects(Findings::OPENING) => {
+            Slot::Or
+                if explanation.findings.intersects(Findings::OPENING)
+                    || explanation.findings.contains(Finding::GateKeySuspect) =>
+            {
                 self.either("or ", "或者:")
             }
-            Slot::Or => Ok(()),
             Slot::Sources => self.sources(!0),
             Slot::Shadows if explanation.right_shadows != 0 => {
                 self.sources(explanation.right_shadows)
@@ -350,6 +457,55 @@ impl<W: Sink> Renderer<'_, '_, W> {
                 self.bytes(exempt.unwrap_or_default())
             }
             Slot::Open => self.open(),
+            Slot::Needed => self.needed(),
+            Slot::Cause => self.cause(),
+            Slot::RemainderLen => self.count(explanation.value.remainder_len, "byte", "字节"),
+            Slot::Scheme => self.scheme(explanation.source()),
+            Slot::Written => self.form(explanation.source()),
+            Slot::Before => {
+                let place = explanation.value.place;
+                self.count(place.map_or(0, |place| place.before), "byte", "字节")
+            }
+            Slot::After => {
+                let place = explanation.value.place;
+                self.count(place.map_or(0, |place| place.after), "byte", "字节")
+            }
+            Slot::Joined if explanation.value.joined => self.either(
+                "; the comma beside it shows that a proxy joined two headers",
+                ";旁边的逗号说明有代理把两个请求头合并成了一个",
+            ),
+            Slot::Or | Slot::Joined => Ok(()),
+            Slot::Elsewhere => self.elsewhere(),
+            Slot::Foreign => {
+                let (_, en, zh) = FOREIGN.get(explanation.value.foreign).copied().unwrap_or_default();
+                self.either(en, zh)
+            }
+            Slot::Probe => self.to.write_str(explanation.probe),
+            Slot::Placeholder if explanation.value.bare_bearer => self.either(
+                "is the word Bearer alone, with nothing after it; the variable behind it may be empty",
+                "只有 Bearer 这个词,后面什么也没有;其后的变量可能为空",
+            ),
+            Slot::Placeholder => self.either(
+                "looks like an example that was never replaced, or a variable that was never expanded",
+                "看起来是没有替换的示例文字,或没有展开的变量",
+            ),
+            Slot::Guarded => self.guarded(),
+            Slot::Suspect if explanation.value.gate_has_placeholder => self.either(
+                "a key in the gate's configuration looks like an example that was never replaced",
+                "网关配置中的某个 key 看起来是没有替换的示例文字",
+            ),
+            Slot::Suspect => self.either(
+                "what was sent is a configured key but for what stands around it in the gate's configuration (quotes, Bearer or NAME=)",
+                "发送的内容与一个已配置的 key 只差后者在网关配置中多出的引号、Bearer 或 NAME=",
+            ),
+            Slot::Reads if policy.sources.is_empty() => {
+                self.either("no header at all", "不读取任何请求头")
+            }
+            Slot::Reads => {
+                self.either("only ", "只读取 ")?;
+                self.sources(!0)
+            }
+            Slot::Searched => self.searched(),
             Slot::Part if explanation.value.overlong => self.either(
                 "begins with a configured key and goes on after it",
                 "以已配置的 key 开头,但后面还有多余内容",
@@ -358,13 +514,8 @@ impl<W: Sink> Renderer<'_, '_, W> {
                 "is the beginning of a configured key; the rest is missing",
                 "只是已配置的 key 的开头,后面缺了一部分",
             ),
-            Slot::Mended if explanation.mended => {
-                self.either("; with that, the key matches", ";这样改过之后 key 就能匹配")
-            }
-            Slot::Mended => self.either(
-                "; and check the key itself, which matches none even so",
-                ";另外请检查 key 本身:这样改过之后它仍与任何 key 不符",
-            ),
+            Slot::Mended => self.mended(explanation.value.matches_mended),
+            Slot::MendedUnread => self.mended(explanation.unread_matches),
         }
     }
 
@@ -390,22 +541,155 @@ impl<W: Sink> Renderer<'_, '_, W> {
         self.either(", ", "、")
     }
 
-    /// How to send a key, in the first source.
-    fn example(&mut self) -> fmt::Result {
-        let policy = self.explanation.policy;
-        self.to
-            .write_str(policy.source_name(0).unwrap_or_default())?;
-        let bearer = policy.strips_bearer(0);
-        self.to
-            .write_str(if bearer { ": Bearer <key>" } else { ": <key>" })
+    fn mended(&mut self, matches: bool) -> fmt::Result {
+        if matches {
+            return self.either("; with that, the key matches", ";这样改过之后 key 就能匹配");
+        }
+        self.either(
+            "; and check the key itself, which matches none even so",
+            ";另外请检查 key 本身:这样改过之后它仍与任何 key 不符",
+        )
     }
 
-    /// What `all_except_health` leaves open.
+    /// How to send a key, in the first source.
+    fn example(&mut self) -> fmt::Result {
+        self.form(0)
+    }
+
+    /// How to send a key in a source.
+    fn form(&mut self, source: usize) -> fmt::Result {
+        let policy = self.explanation.policy;
+        self.to
+            .write_str(policy.source_name(source).unwrap_or_default())?;
+        self.to.write_str(": ")?;
+        if policy.strips_bearer(source) || !policy.scheme(source).is_empty() {
+            self.scheme(source)?;
+            self.to.write_str(" ")?;
+        }
+        self.to.write_str("<key>")
+    }
+
+    fn scheme(&mut self, source: usize) -> fmt::Result {
+        match self.explanation.policy.scheme(source) {
+            [] => self.to.write_str("Bearer"),
+            scheme => self.bytes(scheme),
+        }
+    }
+
+    /// What needs a key.
+    fn needed(&mut self) -> fmt::Result {
+        if self.is_nothing_open() {
+            return self.either("every request needs a key", "所有请求都需要 key");
+        }
+        self.either("every request needs a key except ", "除 ")?;
+        self.open()?;
+        self.either("", " 外都需要 key")
+    }
+
+    fn is_nothing_open(&self) -> bool {
+        let policy = self.explanation.policy;
+        let has_open_paths = policy.effective_mode == EffectiveMode::AllExceptHealth
+            && policy.exempt_paths().next().is_some();
+        policy.preflight == Preflight::None && !has_open_paths
+    }
+
+    /// What is open.
     fn open(&mut self) -> fmt::Result {
-        self.to.write_str("OPTIONS")?;
-        for exempt in self.explanation.policy.exempt_paths() {
-            self.either(", GET/HEAD ", "、GET/HEAD ")?;
-            self.bytes(exempt)?;
+        let policy = self.explanation.policy;
+        if self.is_nothing_open() {
+            return self.either("none", "无");
+        }
+        let mut first = true;
+        match policy.preflight {
+            Preflight::None => {}
+            Preflight::Options => {
+                self.separate(&mut first)?;
+                self.to.write_str("OPTIONS")?;
+            }
+            Preflight::Cors => {
+                self.separate(&mut first)?;
+                self.either("CORS preflights", "CORS 预检请求")?;
+            }
+        }
+        if policy.effective_mode == EffectiveMode::AllExceptHealth {
+            for exempt in policy.exempt_paths() {
+                self.separate(&mut first)?;
+                self.to.write_str("GET/HEAD ")?;
+                self.bytes(exempt)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a key stands that is read from nowhere.
+    fn elsewhere(&mut self) -> fmt::Result {
+        match &self.explanation.elsewhere {
+            None => Ok(()),
+            Some(Elsewhere::Header(name, _)) if !name.is_empty() => {
+                self.either("the header ", "请求头 ")?;
+                self.bytes(name)
+            }
+            Some(Elsewhere::Header(_, index)) => {
+                self.either("header ", "第 ")?;
+                number(self.to, index.saturating_add(1))?;
+                self.either(" of the request", " 个请求头")
+            }
+            Some(Elsewhere::Query) => self.either("the query", "查询字符串"),
+            Some(Elsewhere::Path) => self.either("the path", "路径"),
+        }
+    }
+
+    /// Why an OPTIONS request does not pass.
+    fn guarded(&mut self) -> fmt::Result {
+        let explanation = self.explanation;
+        if explanation.policy.preflight != Preflight::Cors {
+            return self.either(
+                "the gate lets no OPTIONS request pass without a key (preflight is none)",
+                "网关不放行任何没有 key 的 OPTIONS 请求(preflight 为 none)",
+            );
+        }
+        self.either(
+            "an OPTIONS request passes without a key only as a CORS preflight (preflight is cors); this one lacks ",
+            "OPTIONS 请求只有作为 CORS 预检请求才能不带 key 放行(preflight 为 cors);这个请求缺少 ",
+        )?;
+        let mut first = true;
+        for (bit, name) in PREFLIGHT.iter().enumerate() {
+            if explanation.preflight_lacks >> bit & 1 == 1 {
+                self.separate(&mut first)?;
+                self.to.write_str(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// That no key is in the request, as far as was looked.
+    fn searched(&mut self) -> fmt::Result {
+        let explanation = self.explanation;
+        let (left_out, short) = (
+            explanation.search.left_out,
+            has_short_keys(explanation.policy),
+        );
+        if !left_out && !short {
+            return self.either(
+                "none of the gate's keys stands anywhere in the request",
+                "整个请求里都没有网关的 key",
+            );
+        }
+        self.either(
+            "none of the gate's keys was found in the request",
+            "在请求里没有找到网关的 key",
+        )?;
+        if left_out {
+            self.either(
+                ", of which the first 64 KiB were searched",
+                ",只查找了前 64 KiB",
+            )?;
+        }
+        if short {
+            self.either(
+                "; keys of fewer than 8 bytes are not searched for",
+                ";不足 8 字节的 key 不在查找之列",
+            )?;
         }
         Ok(())
     }

@@ -8,6 +8,9 @@ use zeroize::Zeroize;
 
 use crate::limits::MAX_KEY_LEN;
 
+/// The fewest bytes of a secret that is looked for within a text: less would be found by chance.
+pub(crate) const SEARCHED_MIN: u32 = 8;
+
 /// A secret, padded with zeros so that a comparison reads as many bytes as the client sent,
 /// however long the secret is.
 pub(crate) struct Secret {
@@ -53,6 +56,75 @@ impl Secret {
             &(u32::from(begins) << 1 | longer).to_ne_bytes(),
             &3_u32.to_ne_bytes(),
         )
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len.into()
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        constant_time_eq_n(&self.bytes, &other.bytes) & (self.len == other.len)
+    }
+
+    /// Whether the secret begins so.
+    pub(crate) fn begins_with(&self, prefix: &[u8]) -> bool {
+        let Some((len, begin)) = self.beginning(prefix) else {
+            return false;
+        };
+        let begins = same(begin, prefix);
+        // The sign bit of the difference: set where the secret is shorter.
+        let shorter = u32::from(self.len).wrapping_sub(u32::from(len)) >> 31;
+        constant_time_eq_n(
+            &(u32::from(begins) << 1 | shorter).to_ne_bytes(),
+            &2_u32.to_ne_bytes(),
+        )
+    }
+
+    /// Whether the secret, less so many bytes before and after, equals the candidate.
+    pub(crate) fn equals_within(&self, candidate: &[u8], before: usize, after: usize) -> bool {
+        let around = before.saturating_add(after);
+        let end = before.saturating_add(candidate.len());
+        let Some(within) = self
+            .bytes
+            .get(before..end)
+            .filter(|within| !within.is_empty())
+        else {
+            return false;
+        };
+        let len = u32::try_from(candidate.len().saturating_add(around)).unwrap_or(0);
+        let equals = same(within, candidate);
+        let fact = |equals: bool, len: u32| (u32::from(equals) << 16 | len).to_ne_bytes();
+        constant_time_eq_n(&fact(equals, self.len.into()), &fact(true, len))
+    }
+
+    /// Where the secret first stands in a text, among its first so many places, and how long the secret
+    /// is then. Of a secret of fewer than `SEARCHED_MIN` bytes: nowhere. It takes a time that depends on
+    /// the two lengths that are given, whatever the secret and wherever it stands.
+    pub(crate) fn find_in(&self, text: &[u8], places: usize) -> Option<(usize, usize)> {
+        let own = u32::from(self.len);
+        // A sign bit, as 0 or 1.
+        let less = |a: u32, b: u32| a.wrapping_sub(b) >> 31;
+        let counts: [u8; MAX_KEY_LEN] = core::array::from_fn(|at| {
+            let within = less(u32::try_from(at).unwrap_or(u32::MAX), own);
+            u8::try_from(within).unwrap_or(0).wrapping_neg()
+        });
+        let long_enough = 1 ^ less(own, SEARCHED_MIN);
+        let (mut found, mut first) = (0_u32, 0_u32);
+        for place in 0..places.min(text.len()) {
+            let rest = text.get(place..).unwrap_or(&[]);
+            let rest = rest.get(..MAX_KEY_LEN).unwrap_or(rest);
+            let all = rest.iter().zip(&self.bytes).zip(&counts);
+            let differs = all.fold(0, |differs, ((sent, own), counts)| {
+                differs | (sent ^ own) & counts
+            });
+            let differs = u32::from(core::hint::black_box(differs));
+            let room = 1 ^ less(u32::try_from(rest.len()).unwrap_or(0), own);
+            let here = less(differs, 1) & room & long_enough & (1 ^ found);
+            found |= here;
+            first |= here.wrapping_neg() & u32::try_from(place).unwrap_or(0);
+        }
+        let place = usize::try_from(first).unwrap_or(0);
+        (core::hint::black_box(found) != 0).then_some((place, self.len()))
     }
 
     /// The candidate's length, and as many bytes of the padded secret. `None` if that length
