@@ -152,6 +152,8 @@ pub struct Explanation<'p> {
     parameter: &'static str,
     elsewhere: Option<Elsewhere>,
     search: Search,
+    /// Whether a key was found in the request, whatever is said of it.
+    found: bool,
     /// The index of the exempt path that the request comes near.
     exempt: usize,
     probe: &'static str,
@@ -211,6 +213,7 @@ impl<'p> Explanation<'p> {
             parameter: "",
             elsewhere: None,
             search: Search::new(),
+            found: false,
             exempt: 0,
             probe: "",
             preflight_lacks: 0,
@@ -454,7 +457,7 @@ impl<'p> Explanation<'p> {
 
     fn look_for_foreign(&mut self, remainder: &[u8]) {
         let begins = |(_, (prefix, ..)): &(usize, &(&[u8], _, _))| {
-            let is_token = remainder.iter().filter(|byte| **byte == b'.').count() == 2;
+            let is_token = remainder.split(|byte| *byte == b'.').count() == 3;
             remainder.starts_with(prefix) && (*prefix != b"eyJ" || is_token)
         };
         let fitting = FOREIGN.iter().enumerate().filter(begins);
@@ -582,6 +585,7 @@ impl<'p> Explanation<'p> {
             }
             let (name, value) = (header.name(), header.value());
             let found = self.search.find(self.policy, trim(value)).is_some();
+            self.found |= found;
             if found && self.elsewhere.is_none() && !self.is_told(name, value) {
                 let shown = Vec::from_slice(name)
                     .ok()
@@ -599,6 +603,7 @@ impl<'p> Explanation<'p> {
         let in_path = search.find(policy, path).is_some();
         let in_query = search.is_in_decoded(policy, query) | in_query;
         let in_path = search.is_in_decoded(policy, path) | in_path;
+        self.found |= in_query | in_path;
         if self.elsewhere.is_none() {
             if in_query && !self.findings.contains(Finding::KeyInQuery) {
                 self.elsewhere = Some(Elsewhere::Query);

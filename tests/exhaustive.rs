@@ -8,18 +8,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use keygate::{AuthMode, Key, Policy, Source};
-use model::{Config, Outcome, Request};
+use model::{Config, Outcome, Prefix, Request};
 
 const MODES: [&str; 4] = ["off", "strict", "all_except_health", "auto"];
 const KEYS: [&[&str]; 3] = [&[], &["sk"], &["Bearer sk", "sk"]];
-/// The defaults, and what they must not be mistaken for: another order, Bearer elsewhere.
-const SOURCES: [&[(&str, bool)]; 2] = [
+/// The defaults, and what they must not be mistaken for: another order, Bearer elsewhere. The last
+/// strips Bearer in any case.
+const SOURCES: [&[(&str, &str)]; 3] = [
     &[
-        ("authorization", true),
-        ("x-api-key", false),
-        ("x-goog-api-key", false),
+        ("authorization", "Bearer"),
+        ("x-api-key", ""),
+        ("x-goog-api-key", ""),
     ],
-    &[("X-API-KEY", true), ("authorization", false)],
+    &[("X-API-KEY", "Bearer"), ("authorization", "")],
+    &[("authorization", "bearer"), ("x-api-key", "")],
+];
+/// Which source decides, and what passes as a preflight.
+const RULES: [(&str, &str); 5] = [
+    ("first", "options"),
+    ("any", "options"),
+    ("first", "cors"),
+    ("any", "cors"),
+    ("first", "none"),
 ];
 const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "OPTIONS", "options"];
 const TARGETS: [&str; 4] = ["/healthz", "/healthz?a", "/healthz/", "/v1"];
@@ -36,7 +46,9 @@ const VALUES: [&[u8]; 8] = [
     b"Bearer ",
     b"sk\xff",
 ];
-const HEADERS: usize = NAMES.len() * VALUES.len();
+/// These two make a preflight.
+const MORE: [&str; 2] = ["ORIGIN", "access-control-request-method"];
+const HEADERS: usize = NAMES.len() * VALUES.len() + MORE.len();
 
 struct Pair {
     config: Config,
@@ -45,6 +57,8 @@ struct Pair {
 
 fn pair(config: Config) -> Pair {
     let policy = config.policy().expect("a valid configuration");
+    let lints: Vec<_> = policy.lints().iter().map(keygate::Lint::name).collect();
+    assert_eq!(lints, model::lints::find(&config));
     Pair { config, policy }
 }
 
@@ -53,15 +67,27 @@ fn pairs() -> Vec<Pair> {
     for mode in MODES {
         for allow_lan_access in [false, true] {
             for keys in KEYS {
-                for sources in SOURCES {
+                let rules = |sources| RULES.map(|rules| (sources, rules));
+                for (sources, (match_mode, preflight)) in SOURCES.into_iter().flat_map(rules) {
+                    // What is not the default meets each mode, with one key.
+                    let is_default = (match_mode, preflight) == RULES[0] && sources != SOURCES[2];
+                    if !is_default && (!allow_lan_access || keys.len() != 1) {
+                        continue;
+                    }
+                    let prefix = |prefix: &str| match prefix {
+                        "bearer" => Prefix::Scheme(prefix.to_owned()),
+                        prefix => (!prefix.is_empty()).into(),
+                    };
                     pairs.push(pair(Config {
                         auth_mode: mode.to_owned(),
                         allow_lan_access,
                         keys: keys.iter().map(|key| key.as_bytes().to_vec()).collect(),
                         sources: sources
                             .iter()
-                            .map(|(name, bearer)| ((*name).to_owned(), (*bearer).into()))
+                            .map(|(name, stripped)| ((*name).to_owned(), prefix(stripped)))
                             .collect(),
+                        match_mode: match_mode.to_owned(),
+                        preflight: preflight.to_owned(),
                         ..Config::default()
                     }));
                 }
@@ -93,7 +119,10 @@ impl Walk<'_> {
     }
 
     fn continued(&mut self, header: usize) {
-        let (name, value) = (NAMES[header % NAMES.len()], VALUES[header / NAMES.len()]);
+        let (name, value) = match VALUES.get(header / NAMES.len()) {
+            Some(value) => (NAMES[header % NAMES.len()], *value),
+            None => (MORE[header % NAMES.len()], &b"a"[..]),
+        };
         self.request.headers.push((name.into(), value.into()));
         self.lists();
         self.request.headers.pop();

@@ -8,7 +8,7 @@ use keygate::{Decision, Policy};
 use model::{Outcome, Prefix, Request};
 use serde_json::Value;
 
-const FILES: [&str; 16] = [
+const FILES: [&str; 22] = [
     "mode",
     "preflight",
     "health",
@@ -20,7 +20,13 @@ const FILES: [&str; 16] = [
     "keys",
     "sources",
     "exempt",
+    "match",
+    "scheme",
+    "cors",
+    "forwarding",
     "explanation",
+    "search",
+    "lint",
     "seed",
     "attacks",
     "config_errors",

@@ -203,8 +203,15 @@ impl<W: Sink> Renderer<'_, '_, W> {
     fn cause(&mut self) -> fmt::Result {
         let explanation = self.explanation;
         let decision = &explanation.decision;
-        if let Some(finding) = explanation.cause().filter(|_| !decision.is_allow()) {
-            return self.to.write_str(finding.text(self.language));
+        // What no request could mend comes first.
+        let reads_nothing = explanation.policy.sources.is_empty();
+        let found = explanation.cause().filter(|_| !decision.is_allow());
+        match found.filter(|_| !reads_nothing) {
+            Some(Finding::Placeholder) if explanation.value.bare_bearer => {
+                return self.either("nothing stands after Bearer", "Bearer 后面什么也没有");
+            }
+            Some(finding) => return self.to.write_str(finding.text(self.language)),
+            None => {}
         }
         let text = match decision.reason {
             Reason::AuthOff => say!(
@@ -287,6 +294,12 @@ impl<W: Sink> Renderer<'_, '_, W> {
                 "the configuration alone; no header was read",
                 "仅凭配置;没有读取请求头",
             ),
+            Reason::CredentialMissing if self.explanation.policy.sources.is_empty() => {
+                say!(
+                    "no header, since none is read",
+                    "没有可用的请求头,因为一个也不读取"
+                )
+            }
             Reason::CredentialMissing => say!(
                 "no header: a key is read from {sources}, and the request has none of them ({headers} in all)",
                 "没有可用的请求头:key 只从 {sources} 读取,而请求(共 {headers})里没有",
@@ -327,9 +340,7 @@ impl<W: Sink> Renderer<'_, '_, W> {
                 )),
                 None,
             ],
-            // Said already, or of no help.
-            Reason::CredentialMissing if findings.intersects(Findings::SENT) => [None, None],
-            Reason::CredentialMissing => [Some(searched), None],
+            Reason::CredentialMissing => [Some(searched).filter(|_| !self.has_found_key()), None],
             Reason::CredentialUnusable if explanation.value.credential_len == 0 => [
                 Some(say!(
                     "{source} is there but empty, and it decides even so",
@@ -357,10 +368,11 @@ impl<W: Sink> Renderer<'_, '_, W> {
 
     /// Whether a right key was found somewhere in the request.
     fn has_found_key(&self) -> bool {
-        let findings = self.explanation.findings;
-        findings.contains(Finding::ShadowedMatch)
-            || findings.intersects(Findings::SENT)
-            || findings.contains(Finding::GateKeySuspect)
+        let explanation = self.explanation;
+        explanation.found
+            || explanation.unread_matches
+            || explanation.findings.contains(Finding::ShadowedMatch)
+            || explanation.findings.contains(Finding::GateKeySuspect)
     }
 
     fn plain_fix(&self) -> Option<Template> {

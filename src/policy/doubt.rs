@@ -45,7 +45,7 @@ impl Doubts {
     }
 
     /// The bytes around what is wrapped, where something is.
-    pub(crate) fn around(&self) -> Option<(usize, usize)> {
+    pub(crate) fn around(self) -> Option<(usize, usize)> {
         let wrapped = !matches!(self.wrapping, None | Some(Wrapping::Object));
         wrapped.then_some((self.before.into(), self.after.into()))
     }

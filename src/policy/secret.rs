@@ -63,7 +63,7 @@ impl Secret {
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        constant_time_eq_n(&self.bytes, &other.bytes) & (self.len == other.len)
+        constant_time_eq_n(&self.bytes, &other.bytes) && self.len == other.len
     }
 
     /// Whether the secret begins so.

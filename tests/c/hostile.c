@@ -99,6 +99,7 @@ static void null_pointers(void) {
   CHECK(!keygate_policy_drops(&policy, &allowed, NONE, NONE));
   CHECK(!keygate_policy_drops(&policy, &allowed, STR("host"), NONE));
   CHECK(keygate_policy_name_lengths(NULL) == UINT64_MAX);
+  CHECK(keygate_lints(NULL) == 0 && keygate_policy_identity_header(NULL).ptr == NULL);
   keygate_evaluation_begin(NULL, sizeof evaluation, &policy, NONE, NONE);
   CHECK(!keygate_evaluation_push(NULL, NONE, NONE));
   CHECK(!keygate_evaluation_finish(NULL, NULL));
@@ -419,7 +420,11 @@ static void unknown_numbers(void) {
   CHECK(strcmp(keygate_finding_name(0), "unknown") == 0);
   CHECK(strcmp(keygate_finding_name(3), "unknown") == 0);
   CHECK(strcmp(keygate_finding_name(KEYGATE_FINDING_OPTIONS_CASE), "options_case") == 0);
-  CHECK(strcmp(keygate_finding_name(KEYGATE_FINDING_OPTIONS_CASE << 1), "unknown") == 0);
+  CHECK(strcmp(keygate_finding_name(KEYGATE_FINDING_GATE_KEY_SUSPECT << 1), "unknown") == 0);
+  CHECK(strcmp(keygate_lint_name(KEYGATE_LINT_EXEMPT_PATTERN), "exempt_pattern") == 0);
+  CHECK(strcmp(keygate_lint_name(KEYGATE_LINT_EXEMPT_PATTERN << 1), "unknown") == 0);
+  CHECK(strcmp(keygate_lint_name(0), "unknown") == 0 && strcmp(keygate_lint_name(3), "unknown") == 0);
+  CHECK(strcmp(keygate_lint_text(1U << 31, KEYGATE_LANGUAGE_EN), "unknown lint") == 0);
 }
 
 static void storage(void) {

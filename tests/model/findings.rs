@@ -183,7 +183,7 @@ pub(crate) fn find(config: &Config, request: &Request) -> Vec<&'static str> {
     ];
     let mut remainder = text(read(prefix, raw).0);
     if bearer.iter().any(|(_, applies)| *applies) {
-        remainder = value.clone();
+        remainder.clone_from(&value);
         while remainder.to_ascii_lowercase().starts_with("bearer") {
             remainder = remainder[6..].trim_start_matches(blank).to_owned();
         }

@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Read, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use keygate::Policy;
+use keygate::{Lint, Policy};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -38,6 +38,9 @@ pub(crate) struct Arguments {
     /// request; null where it is denied
     #[arg(long)]
     forward: bool,
+    /// Add "lint" to each line: the codes of what is probably a mistake in its configuration
+    #[arg(long)]
+    lint: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
@@ -167,7 +170,9 @@ struct Answer {
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<Codes>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    drop: Option<Option<Vec<usize>>>,
+    drop: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lint: Option<Vec<&'static str>>,
 }
 
 /// The output for a line that cannot be used.
@@ -205,12 +210,16 @@ fn answer(line: &[u8], arguments: &Arguments) -> Result<Answer, Cow<'static, str
         };
         let all = headers.iter().enumerate();
         let indices = all.filter(dropped).map(|(index, _)| index);
-        decision.is_allow().then(|| indices.collect())
+        let indices = || indices.collect::<Vec<_>>();
+        decision.is_allow().then(indices).into()
     };
     Ok(Answer {
         decided: Decided::new(&policy, decision),
         findings,
         drop: arguments.forward.then(dropped),
+        lint: arguments
+            .lint
+            .then(|| policy.lints().iter().map(Lint::name).collect()),
     })
 }
 

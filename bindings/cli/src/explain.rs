@@ -2,7 +2,6 @@
 
 mod curl;
 mod output;
-mod policy;
 mod raw;
 mod shell;
 mod url;
@@ -14,6 +13,7 @@ use std::process::ExitCode;
 use keygate::{Explanation, Language, Policy};
 
 use crate::failure::{Failure, fail};
+use crate::gate::{self, Gate};
 use output::Output;
 
 /// The most bytes read of a command or a request head, 16 MiB.
@@ -23,27 +23,9 @@ const MAX_INPUT: u64 = 16 << 20;
 #[command(after_help = "\
 The command is read from standard input where none is given, or for -- -.
 Exit status: 0 where every request is allowed, 1 where one is denied, 2 on any error.")]
-#[allow(clippy::doc_markdown)] // they are help texts
 pub(crate) struct Arguments {
-    /// The gate's configuration in JSON: the proxy section, or a file that holds one
-    #[arg(long, value_name = "FILE")]
-    config: Option<OsString>,
-    /// off, strict, all_except_health or auto
-    #[arg(long, value_name = "MODE")]
-    auth_mode: Option<OsString>,
-    /// Makes auto mean all_except_health and not off
-    #[arg(long)]
-    allow_lan_access: bool,
-    /// The gate's key; better in the variable KEYGATE_API_KEY or in a file, since process
-    /// lists show arguments
-    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
-    api_key: Option<OsString>,
-    /// A key file: one key a line, with " label=NAME" behind it or not
-    #[arg(long, value_name = "FILE")]
-    api_key_file: Option<OsString>,
-    /// en or zh; without it, what LC_ALL, LC_MESSAGES or LANG says
-    #[arg(long, value_name = "LANGUAGE")]
-    lang: Option<OsString>,
+    #[command(flatten)]
+    gate: Gate,
     /// A JSON object for each request, one a line
     #[arg(long)]
     json: bool,
@@ -57,14 +39,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
-    let language = match arguments.lang.as_ref().map(|lang| lang.to_str()) {
-        None => crate::language_of_the_user(),
-        Some(Some("en")) => Language::En,
-        Some(Some("zh")) => Language::Zh,
-        Some(_) => {
-            return fail("--lang must be en or zh", "--lang 必须是 en 或 zh")
-                .report(crate::language_of_the_user());
-        }
+    let language = match arguments.gate.language() {
+        Ok(language) => language,
+        Err(failure) => return failure.report(crate::language_of_the_user()),
     };
     match explain(arguments, language) {
         Ok(true) => ExitCode::SUCCESS,
@@ -75,7 +52,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 
 /// Whether every request is allowed.
 fn explain(arguments: Arguments, language: Language) -> Result<bool, Failure> {
-    let policy = policy::read(&arguments)?;
+    let policy = gate::read(&arguments.gate)?;
     let json = arguments.json;
     let mut allowed = true;
     let mut add = |output: &mut Output, method: &[u8], explanation: Explanation<'_>| {
@@ -93,7 +70,7 @@ fn explain(arguments: Arguments, language: Language) -> Result<bool, Failure> {
             let head = if file == "-" {
                 read_standard_input()?
             } else {
-                policy::read_file(&file, MAX_INPUT, "--raw")?
+                gate::read_file(&file, MAX_INPUT, "--raw")?
             };
             raw::with_head(&head, |method, target, headers| {
                 let mut output = Output::new(language, json, 1);

@@ -5,7 +5,7 @@ use clap::Command;
 const TEMPLATE: &str = "{about}\n\n用法: {usage}\n\n{all-args}{after-help}";
 
 /// What a subcommand does, and what is said after its options; "" is the program itself.
-const COMMANDS: [(&str, &str, &str); 5] = [
+const COMMANDS: [(&str, &str, &str); 6] = [
     ("", "说明并检查 keygate API key 网关如何判定请求", ""),
     (
         "explain",
@@ -23,11 +23,16 @@ const COMMANDS: [(&str, &str, &str); 5] = [
          在原位置回答 {\"error\":\"...\"}。标准错误是终端时,在那里显示每秒处理的行数。\n\n\
          退出状态:每一行都能使用为 0,有的行不能使用为 1,用法、读取或写入出错为 2。",
     ),
+    (
+        "lint",
+        "指出配置中可能的错误",
+        "退出状态:没有可说的为 0,有为 1,出错为 2。",
+    ),
     ("keygen", "生成并打印一个新的 key", ""),
     ("help", "显示本帮助,或某个子命令的帮助", ""),
 ];
 
-const OPTIONS: [(&str, &str); 13] = [
+const OPTIONS: [(&str, &str); 14] = [
     (
         "config",
         "JSON 格式的网关配置:只有 proxy 那一段,或者包含它的文件",
@@ -54,6 +59,7 @@ const OPTIONS: [(&str, &str); 13] = [
         "forward",
         "在每行加上 \"drop\":转发前要删除的请求头的序号;拒绝时为 null",
     ),
+    ("lint", "在每行加上 \"lint\":该行配置中可能有错的代码"),
     ("help", "显示帮助"),
     ("version", "显示版本"),
 ];
@@ -104,7 +110,7 @@ mod tests {
     fn all_of_it_is_translated() {
         let mut command = in_chinese(crate::Arguments::command());
         let mut helps = vec![command.render_help().to_string()];
-        for name in ["explain", "check", "keygen"] {
+        for name in ["explain", "check", "lint", "keygen"] {
             let subcommand = command.find_subcommand_mut(name).expect("a subcommand");
             helps.push(subcommand.render_help().to_string());
         }

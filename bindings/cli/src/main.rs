@@ -4,8 +4,10 @@ mod check;
 mod decided;
 mod explain;
 mod failure;
+mod gate;
 mod help;
 mod keygen;
+mod lint;
 mod terminal;
 
 use std::ffi::OsString;
@@ -30,6 +32,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Decide about requests in JSON, one a line, from standard input
     Check(check::Arguments),
+    /// Say what is probably a mistake in a configuration
+    Lint(lint::Arguments),
     /// Print a fresh key
     Keygen(keygen::Arguments),
 }
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
     match matches.and_then(|matches| Ok(Arguments::from_arg_matches(&matches)?.command)) {
         Ok(Command::Explain(arguments)) => explain::run(arguments),
         Ok(Command::Check(arguments)) => check::run(&arguments),
+        Ok(Command::Lint(arguments)) => lint::run(&arguments),
         Ok(Command::Keygen(arguments)) => keygen::run(&arguments),
         Err(error) => refuse(&error),
     }
@@ -138,8 +143,8 @@ fn problem(error: &clap::Error) -> Failure {
         ErrorKind::InvalidSubcommand
         | ErrorKind::MissingSubcommand
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => (
-            "give a subcommand: explain, check or keygen".to_owned(),
-            "请给出子命令:explain、check 或 keygen".to_owned(),
+            "give a subcommand: explain, check, lint or keygen".to_owned(),
+            "请给出子命令:explain、check、lint 或 keygen".to_owned(),
         ),
         ErrorKind::ArgumentConflict => (
             format!("{en_name} is given twice, or does not go with another option"),

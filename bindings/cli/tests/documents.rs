@@ -24,7 +24,14 @@ fn samples(text: &str) -> Vec<(String, String)> {
 fn status(answer: &str) -> i32 {
     match answer {
         _ if answer.starts_with("error:") => 2,
-        _ if answer.contains("verdict: denied") || answer.contains("结论: 拒绝") => 1,
+        _ if answer.starts_with("Denied: ") || answer.starts_with("已拒绝") => 1,
+        // A lint.
+        _ if answer.lines().all(|line| {
+            line.contains("_open: ") || line.starts_with("key_") || line.starts_with("open: ")
+        }) =>
+        {
+            1
+        }
         _ if answer.contains("{\"error\"") || answer.contains("\"deny\"") => 1,
         _ => 0,
     }

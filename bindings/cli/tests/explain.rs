@@ -85,7 +85,7 @@ fn the_exit_status_tells_the_verdict() {
     assert!(
         allowed
             .out
-            .starts_with("verdict: allowed, key_matched (rule 7): ")
+            .starts_with("Allowed: the key is right (key_matched, rule 7)\n")
     );
     assert_eq!(allowed.err, "");
 
@@ -94,7 +94,7 @@ fn the_exit_status_tells_the_verdict() {
     assert!(
         denied
             .out
-            .starts_with("verdict: denied with 401, credential_missing (rule 5): ")
+            .starts_with("Denied: the request has no header that a key is read from (401, credential_missing, rule 5)\n")
     );
 
     // One denied request among several.
@@ -111,11 +111,8 @@ fn the_exit_status_tells_the_verdict() {
         b"",
     );
     assert_eq!(both.status, Some(1));
-    assert!(both.out.starts_with("request 1 of 2: GET\nverdict: denied"));
-    assert!(
-        both.out
-            .contains("\n\nrequest 2 of 2: GET\nverdict: allowed")
-    );
+    assert!(both.out.starts_with("request 1 of 2: GET\nDenied: "));
+    assert!(both.out.contains("\n\nrequest 2 of 2: GET\nAllowed: "));
 }
 
 #[test]
@@ -244,7 +241,7 @@ fn configurations_load_as_a_section_and_as_a_whole_file() {
             "http://a/healthz",
         ]);
         assert_eq!(run.status, Some(0), "{}", run.err);
-        assert!(run.out.contains("health (rule 3)"));
+        assert!(run.out.contains("health, rule 3)"));
     }
 }
 
@@ -276,9 +273,7 @@ fn chinese() {
         b"",
     );
     assert!(
-        denied
-            .out
-            .starts_with("第 1 个请求,共 2 个:GET\n结论: 拒绝"),
+        denied.out.starts_with("第 1 个请求,共 2 个:GET\n已拒绝:"),
         "{}",
         denied.out
     );
@@ -319,8 +314,8 @@ fn a_terminal_gets_a_layout() {
         };
         assert!(plain.lines().all(|line| width(line) <= 50), "{plain}");
         assert!(plain.lines().count() > 6, "{plain}");
-        // The two statements under one label are told apart.
-        assert_eq!(plain.matches("- ").count(), 2, "{plain}");
+        // The statements under one label are told apart: two problems and two fixes.
+        assert_eq!(plain.matches("- ").count(), 4, "{plain}");
         assert!(
             !plain.lines().any(|line| line.trim_end().ends_with('-')),
             "{plain}"
@@ -897,6 +892,9 @@ fn every_finding_can_be_met() {
     let auto = ["--auth-mode", "auto", "--allow-lan-access"];
     let strict = ["--auth-mode", "strict"];
     let health = ["--auth-mode", "all_except_health"];
+    let config = concat!(env!("CARGO_TARGET_TMPDIR"), "/guarded.json");
+    fs::write(config, r#"{"auth_mode":"strict","preflight":"cors"}"#).expect("a file");
+    let guarded = ["--config", config];
     let wrong = header("wrong");
     let part = header(&format!("Bearer {}", &KEY[..12]));
     let table: Vec<(&str, &[&str], Vec<String>)> = vec![
@@ -950,6 +948,24 @@ fn every_finding_can_be_met() {
             vec!["http://a/healthz/".into()],
         ),
         ("options_case", &strict, vec!["-Xoptions".into()]),
+        (
+            "key_surrounded",
+            &strict,
+            vec![header(&format!("Bearer: {KEY}"))],
+        ),
+        ("key_elsewhere", &strict, vec![format!("Cookie: a={KEY}")]),
+        (
+            "foreign_credential",
+            &strict,
+            vec![header("Bearer sk-ant-oat01-x")],
+        ),
+        ("probe_path", &health, vec!["http://a/readyz".into()]),
+        ("preflight_guarded", &guarded, vec!["-XOPTIONS".into()]),
+        (
+            "gate_key_suspect",
+            &strict,
+            vec![format!("x-api-key: {KEY}")],
+        ),
     ];
     let mut met: Vec<_> = table.iter().map(|(finding, ..)| *finding).collect();
     met.push("no_key_configured");
@@ -969,8 +985,13 @@ fn every_finding_can_be_met() {
                 }
                 arguments.push(given);
             }
+            let quoted = format!("\"{KEY}\"");
+            let key = match *finding {
+                "gate_key_suspect" => &*quoted,
+                _ => KEY,
+            };
             // A URL of its own is explained by the last line.
-            let run = run_with(&arguments, b"", &[("KEYGATE_API_KEY", KEY)]);
+            let run = run_with(&arguments, b"", &[("KEYGATE_API_KEY", key)]);
             assert_eq!(run.status, Some(1), "{finding}: {}", run.err);
             let last = run.out.lines().last().expect("a line");
             let last: serde_json::Value = serde_json::from_str(last).expect("JSON");
@@ -1101,12 +1122,12 @@ fn the_language_is_that_of_the_user() {
         (&[("LANG", "de_DE.UTF-8")], false),
     ] {
         let run = run_with(&arguments, b"", variables);
-        assert_eq!(run.out.contains("结论"), chinese, "{variables:?}");
+        assert_eq!(run.out.contains("拒绝"), chinese, "{variables:?}");
         let wrong = run_with(&["explain", "--nope"], b"", variables);
         assert_eq!(wrong.err.contains("错误"), chinese, "{variables:?}");
     }
     let mut asked = vec!["explain", "--lang", "en"];
     asked.extend(&arguments[1..]);
     let run = run_with(&asked, b"", &[("LANG", "zh_CN.UTF-8")]);
-    assert!(run.out.contains("verdict"));
+    assert!(run.out.contains("Denied"));
 }

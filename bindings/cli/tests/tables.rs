@@ -124,12 +124,13 @@ fn cells_are_short() {
 }
 
 #[test]
-fn every_finding_is_in_the_table_of_the_hosts() {
+fn every_finding_and_lint_is_in_the_tables_of_the_hosts() {
     let text = read_to_string(root().join("bindings/README.md")).expect("a text");
     let (_, text) = text.split_once("\n## Findings\n").expect("the table");
     let codes = rows(text).filter_map(|row| row.strip_prefix("| `")?.split('`').next());
-    let names = keygate::Finding::ALL.map(keygate::Finding::name);
-    assert_eq!(codes.collect::<Vec<_>>(), names);
+    let findings = keygate::Finding::ALL.map(keygate::Finding::name);
+    let lints = keygate::Lint::ALL.map(keygate::Lint::name);
+    assert_eq!(codes.collect::<Vec<_>>(), [&findings[..], &lints].concat());
 }
 
 /// The headings that every binding has, in this order; others may stand between them.

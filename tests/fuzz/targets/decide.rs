@@ -26,4 +26,8 @@ fuzz_target!(|data: &[u8]| {
         evaluation.push(name, value);
     }
     assert_eq!(evaluation.finish(), decision);
+    for (name, value) in &request.headers {
+        let expected = model::decision::drops(&config, &request, name, value);
+        assert_eq!(policy.drops(&decision, name, value), expected);
+    }
 });

@@ -1,7 +1,7 @@
 //! A configuration and a request from a fuzzer's bytes: groups that end in 0xFF, of items that end
 //! in 0xFE. `seeds.py` writes the same form.
 
-use crate::model::{Config, Request};
+use crate::model::{Config, Prefix, Request};
 
 const MODES: [&str; 4] = ["off", "strict", "all_except_health", "auto"];
 
@@ -13,8 +13,18 @@ pub(crate) fn read(data: &[u8]) -> Option<(Config, Request)> {
     let mut next = || groups.next().unwrap_or_default();
     let mode = next().concat().first().copied().unwrap_or(0);
     let source = |item: Vec<u8>| {
-        let (bearer, name) = item.split_first()?;
-        Some((str::from_utf8(name).ok()?.to_owned(), *bearer == b'b'))
+        let (prefix, name) = item.split_first()?;
+        let prefix = match prefix {
+            b'b' => Prefix::Bearer,
+            b's' => Prefix::Scheme("bearer".to_owned()),
+            b't' => Prefix::Scheme("Token".to_owned()),
+            _ => Prefix::None,
+        };
+        Some((str::from_utf8(name).ok()?.to_owned(), prefix))
+    };
+    let chosen = |names: &[&str], shift: u8| {
+        let number = usize::from(mode >> shift & 3);
+        names[number % names.len()].to_owned()
     };
     let config = Config {
         auth_mode: MODES[usize::from(mode % 4)].to_owned(),
@@ -22,6 +32,10 @@ pub(crate) fn read(data: &[u8]) -> Option<(Config, Request)> {
         keys: next(),
         sources: next().into_iter().map(source).collect::<Option<_>>()?,
         exempt: next(),
+        match_mode: chosen(&["first", "any"], 3),
+        preflight: chosen(&["options", "cors", "none"], 4),
+        strip: chosen(&["sources", "matched", "off"], 6),
+        identity_header: (mode & 8 != 0).then(|| "x-user".to_owned()),
     };
     let [method, target] = [next().concat(), next().concat()];
     let mut items = next().into_iter();

@@ -4,12 +4,12 @@ use std::fmt::{self, Write};
 use std::io::{self, IsTerminal};
 
 use anstyle::{AnsiColor, Style};
-use keygate::{Explanation, Language, Policy, Section, Sink};
+use keygate::{Explanation, Language, Lint, Policy, Section, Sink};
 use serde::Serialize;
 
 use crate::decided::{Codes, Decided};
 use crate::failure::Failure;
-use crate::terminal;
+use crate::{lint, terminal};
 
 const METHODS: [&str; 9] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
@@ -81,6 +81,16 @@ impl Output {
                 None => {
                     let _ = explanation.write(self.language, &mut self.text);
                 }
+            }
+            let label = match self.language {
+                Language::Zh => "检查",
+                _ => "lint",
+            };
+            for lint in lint::about(policy, explanation.decision().reason()) {
+                self.text.push('\n');
+                self.styled(&format!("{label}: "), Style::new().bold());
+                let line = lint::line(lint, self.language);
+                self.text.push_str(&line);
             }
         }
         self.text.push('\n');
@@ -194,6 +204,8 @@ struct Json {
     rule: Option<u8>,
     findings: Codes,
     would_match_mended: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lint: Vec<&'static str>,
     text: Vec<Line>,
 }
 
@@ -220,6 +232,9 @@ impl Json {
             rule: decision.reason().rule(),
             findings: Codes(explanation.findings()),
             would_match_mended: explanation.would_match_mended(),
+            lint: lint::about(policy, decision.reason())
+                .map(Lint::name)
+                .collect(),
             text: sections.into_iter().map(line).collect(),
         }
     }

@@ -1,4 +1,4 @@
-//! The policy that the options ask for.
+//! The gate that the options tell of.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -6,14 +6,50 @@ use std::io::{self, Read};
 
 use keygate::{AuthMode, Config, ConfigError, Key, KeyFile, Language, Policy};
 
-use super::Arguments;
 use crate::failure::{Failure, fail};
 
 const KEY_VARIABLE: &str = "KEYGATE_API_KEY";
 /// The most bytes read of a configuration or of a key file, 16 MiB.
 const MAX_FILE: u64 = 16 << 20;
 
-pub(super) fn read(arguments: &Arguments) -> Result<Policy, Failure> {
+/// How the gate is configured.
+#[derive(clap::Args)]
+#[allow(clippy::doc_markdown)] // they are help texts
+pub(crate) struct Gate {
+    /// The gate's configuration in JSON: the proxy section, or a file that holds one
+    #[arg(long, value_name = "FILE")]
+    config: Option<OsString>,
+    /// off, strict, all_except_health or auto
+    #[arg(long, value_name = "MODE")]
+    auth_mode: Option<OsString>,
+    /// Makes auto mean all_except_health and not off
+    #[arg(long)]
+    allow_lan_access: bool,
+    /// The gate's key; better in the variable KEYGATE_API_KEY or in a file, since process
+    /// lists show arguments
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
+    api_key: Option<OsString>,
+    /// A key file: one key a line, with " label=NAME" behind it or not
+    #[arg(long, value_name = "FILE")]
+    api_key_file: Option<OsString>,
+    /// en or zh; without it, what LC_ALL, LC_MESSAGES or LANG says
+    #[arg(long, value_name = "LANGUAGE")]
+    lang: Option<OsString>,
+}
+
+impl Gate {
+    /// What the texts are written in.
+    pub(crate) fn language(&self) -> Result<Language, Failure> {
+        match self.lang.as_ref().map(|lang| lang.to_str()) {
+            None => Ok(crate::language_of_the_user()),
+            Some(Some("en")) => Ok(Language::En),
+            Some(Some("zh")) => Ok(Language::Zh),
+            Some(_) => Err(fail("--lang must be en or zh", "--lang 必须是 en 或 zh")),
+        }
+    }
+}
+
+pub(crate) fn read(arguments: &Gate) -> Result<Policy, Failure> {
     let variable = std::env::var_os(KEY_VARIABLE).filter(|key| !key.is_empty());
     let places = [
         ("--api-key", arguments.api_key.is_some()),
@@ -75,7 +111,7 @@ pub(super) fn read(arguments: &Arguments) -> Result<Policy, Failure> {
     })
 }
 
-fn from_options(arguments: &Arguments, keys: &[Key<'_>]) -> Result<Policy, Failure> {
+fn from_options(arguments: &Gate, keys: &[Key<'_>]) -> Result<Policy, Failure> {
     let mode: AuthMode = match &arguments.auth_mode {
         None => {
             return Err(fail(
@@ -112,7 +148,7 @@ fn refused(en: &str, zh: &str, error: &ConfigError) -> Failure {
 
 /// Reads what an option names. The name is repeated where it looks like a path: anything else may be
 /// a key in the wrong place.
-pub(super) fn read_file(name: &OsString, most: u64, option: &str) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read_file(name: &OsString, most: u64, option: &str) -> Result<Vec<u8>, Failure> {
     let mut content = Vec::new();
     let result = File::open(name)
         .and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut content));

@@ -1,0 +1,62 @@
+//! The subcommand `lint`: what is probably a mistake in a configuration that works.
+
+use std::process::ExitCode;
+
+use keygate::{Language, Lint, Policy, Reason};
+
+use crate::failure::{Failure, print};
+use crate::gate::{self, Gate};
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Exit status: 0 where there is nothing to say, 1 where there is, 2 on any error.")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    gate: Gate,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    let language = match arguments.gate.language() {
+        Ok(language) => language,
+        Err(failure) => return failure.report(crate::language_of_the_user()),
+    };
+    match lint(arguments, language) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(failure) => failure.report(language),
+    }
+}
+
+/// Whether there is nothing to say.
+fn lint(arguments: &Arguments, language: Language) -> Result<bool, Failure> {
+    let lints = gate::read(&arguments.gate)?.lints();
+    let mut text = String::new();
+    for lint in lints.iter() {
+        text += &line(lint, language);
+        text.push('\n');
+    }
+    print(text.as_bytes())?;
+    Ok(lints.is_empty())
+}
+
+/// The code, and what it means.
+pub(crate) fn line(lint: Lint, language: Language) -> String {
+    format!("{lint}: {}", lint.text(language))
+}
+
+/// What may have to do with a request that was decided so.
+pub(crate) fn about(policy: &Policy, reason: Reason) -> impl Iterator<Item = Lint> {
+    let wanted: &[Lint] = match reason {
+        Reason::KeyMismatch => &[
+            Lint::KeyPlaceholder,
+            Lint::KeyQuoted,
+            Lint::KeyBearer,
+            Lint::KeyAssignment,
+        ],
+        Reason::NoKeyConfigured => &[Lint::NoKey],
+        Reason::AuthOff => &[Lint::Open, Lint::AutoOpen],
+        Reason::CredentialMissing => &[Lint::SourceUnderscore, Lint::ExemptPattern],
+        _ => &[],
+    };
+    policy.lints().iter().filter(|lint| wanted.contains(lint))
+}
