@@ -14,12 +14,21 @@ SOURCES = [
 ]
 
 
+def prefix(source):
+    if "scheme" in source:
+        return "s" if source["scheme"].lower() == "bearer" else "t"
+    return "b" if source.get("bearer") else "n"
+
+
 def request(line):
     """The form that targets/input.rs reads. Fails where a vector does not fit it."""
     config = line["config"]
     mode = MODES.index(config["auth_mode"]) + 4 * bool(config.get("allow_lan_access"))
+    mode += 8 * (config.get("match") == "any" or "identity_header" in config)
+    mode += 16 * ["options", "cors", "none"].index(config.get("preflight", "options"))
+    mode += 64 * ["sources", "matched", "off"].index(config.get("strip", "sources"))
     keys = [key["key"] for key in config.get("keys", [])] or [config.get("api_key", "")]
-    sources = [("b" if s.get("bearer") else "n") + s["name"] for s in config.get("sources", SOURCES)]
+    sources = [prefix(source) + source["name"] for source in config.get("sources", SOURCES)]
     headers = [text for header in line["headers"] for text in header]
     groups = [[chr(mode)], [key for key in keys if key], sources, config.get("exempt", ["/healthz"])]
     groups += [[line["method"]], [line["target"]], headers]
