@@ -76,7 +76,7 @@ struct Verdict {
 #[derive(Clone, Copy, Debug)]
 struct Other {
     /// The sources, as bits, of which no header was seen.
-    unseen: u8,
+    unseen: u32,
     /// The headers of `PREFLIGHT`, as bits, that are still to come; none of them matters otherwise.
     awaited: u8,
 }
@@ -110,7 +110,7 @@ impl<'p> Evaluation<'p> {
         }
         if awaited != 0 || policy.match_mode == MatchMode::Any {
             new.other = Some(Other {
-                unseen: u8::MAX,
+                unseen: u32::MAX,
                 awaited,
             });
         }
