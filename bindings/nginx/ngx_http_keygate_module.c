@@ -14,6 +14,7 @@
 #define NGX_HTTP_KEYGATE_FEW       32
 #define NGX_HTTP_KEYGATE_CODES     512
 #define NGX_HTTP_KEYGATE_TEXT      256
+#define NGX_HTTP_KEYGATE_STRIPS    3
 
 
 /* The text of a key or of a key file, wiped once the policies are made. */
@@ -40,12 +41,17 @@ typedef struct {
 } ngx_http_keygate_list_t;
 
 
+/* What decides comes first: two policies that differ in the rest alone decide alike. */
 typedef struct {
     ngx_int_t                   mode;
     ngx_flag_t                  lan;
+    ngx_int_t                   match;
+    ngx_int_t                   preflight;
     ngx_http_keygate_list_t    *keys;       /* of keygate_key */
     ngx_http_keygate_list_t    *sources;    /* of keygate_source */
     ngx_http_keygate_list_t    *exempt;     /* of keygate_str */
+    ngx_int_t                   strip;
+    ngx_http_keygate_list_t    *origin;     /* of one keygate_str */
 } ngx_http_keygate_settings_t;
 
 
@@ -55,7 +61,9 @@ struct ngx_http_keygate_policy_s {
     ngx_http_keygate_settings_t  settings;
     uint64_t                     lengths;   /* of the names to look at */
     ngx_http_keygate_policy_t   *strict;    /* the same where a key is asked for */
-    ngx_uint_t                   used;
+    ngx_http_keygate_policy_t   *rules;     /* the first of those that decide alike */
+    ngx_http_keygate_policy_t   *strips[NGX_HTTP_KEYGATE_STRIPS];
+    unsigned                     used:1;
     keygate_policy               policy;
 };
 
@@ -72,6 +80,7 @@ typedef struct {
     ngx_array_t                 policies;   /* of ngx_http_keygate_policy_t * */
     ngx_array_t                 derived;    /* of ngx_http_keygate_derived_t */
     ngx_int_t                   user;       /* the index of $remote_user */
+    ngx_uint_t                  strips;     /* that are in use, as bits */
     unsigned                    configured:1;
     unsigned                    on:1;
 } ngx_http_keygate_main_conf_t;
@@ -79,7 +88,6 @@ typedef struct {
 
 typedef struct {
     ngx_flag_t                   enable;
-    ngx_flag_t                   strip;
     ngx_flag_t                   explain;
     ngx_http_keygate_settings_t  settings;
     ngx_http_keygate_place_t     place;     /* of "keygate on" */
@@ -156,7 +164,7 @@ static char *ngx_http_keygate_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_http_keygate_enable(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_http_keygate_auth_mode(ngx_conf_t *cf, ngx_command_t *cmd,
+static char *ngx_http_keygate_choice(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_keygate_api_key(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -164,8 +172,43 @@ static char *ngx_http_keygate_api_key_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_keygate_source(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_http_keygate_exempt(ngx_conf_t *cf, ngx_command_t *cmd,
+static char *ngx_http_keygate_text(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+
+/* The last of each is what the library says of any other name. */
+
+static ngx_conf_enum_t  ngx_http_keygate_modes[] = {
+    { ngx_string("off"), KEYGATE_MODE_OFF },
+    { ngx_string("strict"), KEYGATE_MODE_STRICT },
+    { ngx_string("all_except_health"), KEYGATE_MODE_ALL_EXCEPT_HEALTH },
+    { ngx_string("auto"), KEYGATE_MODE_AUTO },
+    { ngx_null_string, (ngx_uint_t) KEYGATE_ERR_MODE }
+};
+
+
+static ngx_conf_enum_t  ngx_http_keygate_matches[] = {
+    { ngx_string("first"), KEYGATE_MATCH_FIRST },
+    { ngx_string("any"), KEYGATE_MATCH_ANY },
+    { ngx_null_string, (ngx_uint_t) KEYGATE_ERR_MATCH }
+};
+
+
+static ngx_conf_enum_t  ngx_http_keygate_preflights[] = {
+    { ngx_string("options"), KEYGATE_PREFLIGHT_OPTIONS },
+    { ngx_string("cors"), KEYGATE_PREFLIGHT_CORS },
+    { ngx_string("none"), KEYGATE_PREFLIGHT_NONE },
+    { ngx_null_string, (ngx_uint_t) KEYGATE_ERR_PREFLIGHT }
+};
+
+
+static ngx_conf_enum_t  ngx_http_keygate_strips[] = {
+    { ngx_string("sources"), KEYGATE_STRIP_SOURCES },
+    { ngx_string("on"), KEYGATE_STRIP_SOURCES },
+    { ngx_string("matched"), KEYGATE_STRIP_MATCHED },
+    { ngx_string("off"), KEYGATE_STRIP_OFF },
+    { ngx_null_string, (ngx_uint_t) KEYGATE_ERR_STRIP }
+};
 
 
 #define NGX_HTTP_KEYGATE_ANY                                                  \
@@ -183,10 +226,24 @@ static ngx_command_t  ngx_http_keygate_commands[] = {
 
     { ngx_string("keygate_auth_mode"),
       NGX_HTTP_KEYGATE_ANY|NGX_CONF_TAKE1,
-      ngx_http_keygate_auth_mode,
+      ngx_http_keygate_choice,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_keygate_loc_conf_t, settings.mode),
+      ngx_http_keygate_modes },
+
+    { ngx_string("keygate_match"),
+      NGX_HTTP_KEYGATE_ANY|NGX_CONF_TAKE1,
+      ngx_http_keygate_choice,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_keygate_loc_conf_t, settings.match),
+      ngx_http_keygate_matches },
+
+    { ngx_string("keygate_preflight"),
+      NGX_HTTP_KEYGATE_ANY|NGX_CONF_TAKE1,
+      ngx_http_keygate_choice,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_keygate_loc_conf_t, settings.preflight),
+      ngx_http_keygate_preflights },
 
     { ngx_string("keygate_allow_lan_access"),
       NGX_HTTP_KEYGATE_ANY|NGX_CONF_FLAG,
@@ -218,17 +275,24 @@ static ngx_command_t  ngx_http_keygate_commands[] = {
 
     { ngx_string("keygate_exempt"),
       NGX_HTTP_KEYGATE_ANY|NGX_CONF_TAKE1,
-      ngx_http_keygate_exempt,
+      ngx_http_keygate_text,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
+      offsetof(ngx_http_keygate_loc_conf_t, settings.exempt),
       NULL },
 
     { ngx_string("keygate_strip"),
-      NGX_HTTP_KEYGATE_ANY|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      NGX_HTTP_KEYGATE_ANY|NGX_CONF_TAKE1,
+      ngx_http_keygate_choice,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_keygate_loc_conf_t, strip),
-      NULL },
+      offsetof(ngx_http_keygate_loc_conf_t, settings.strip),
+      ngx_http_keygate_strips },
+
+    { ngx_string("keygate_allow_origin"),
+      NGX_HTTP_KEYGATE_ANY|NGX_CONF_TAKE1,
+      ngx_http_keygate_text,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_keygate_loc_conf_t, settings.origin),
+      "once" },
 
     { ngx_string("keygate_explain"),
       NGX_HTTP_KEYGATE_ANY|NGX_CONF_FLAG,
@@ -808,23 +872,30 @@ ngx_http_keygate_ask(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
 {
     ngx_uint_t                 changed;
     ngx_http_keygate_ctx_t    *ctx;
-    ngx_http_keygate_asked_t  *asked;
+    ngx_http_keygate_asked_t  *asked, *alike;
 
     ctx = view->ctx;
     changed = ngx_http_keygate_method_changed(r, ctx);
+    alike = NULL;
 
     if (ctx->asked.policy == NULL) {
         asked = &ctx->asked;
 
     } else {
         for (asked = &ctx->asked; asked; asked = asked->next) {
-            if (asked->policy == kcf->policy
-                && (asked->changed == changed
-                    || !ngx_http_keygate_keyless(&asked->decision)))
+            if (asked->policy->rules != kcf->policy->rules
+                || (asked->changed != changed
+                    && ngx_http_keygate_keyless(&asked->decision)))
             {
+                continue;
+            }
+
+            if (asked->policy == kcf->policy) {
                 view->last = asked;
                 return asked;
             }
+
+            alike = asked;
         }
 
         asked = ngx_pcalloc(r->pool, sizeof(ngx_http_keygate_asked_t));
@@ -833,10 +904,14 @@ ngx_http_keygate_ask(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
         }
     }
 
+    if (alike) {
+        *asked = *alike;
+    }
+
     asked->policy = kcf->policy;
     asked->changed = changed;
 
-    if (ngx_http_keygate_decide(r, ctx, asked) != NGX_OK) {
+    if (alike == NULL && ngx_http_keygate_decide(r, ctx, asked) != NGX_OK) {
         asked->policy = NULL;
         return NULL;
     }
@@ -846,7 +921,9 @@ ngx_http_keygate_ask(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
         ctx->asked.next = asked;
     }
 
-    if (asked->decision.verdict != KEYGATE_ALLOW || kcf->explain) {
+    if (alike == NULL
+        && (asked->decision.verdict != KEYGATE_ALLOW || kcf->explain))
+    {
         ngx_http_keygate_log(r, ctx, asked, kcf->explain);
     }
 
@@ -1066,7 +1143,7 @@ ngx_http_keygate_keep_user(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
     for (asked = &ctx->asked; asked; asked = asked->next) {
         policy = &asked->policy->strict->policy;
 
-        header.name = keygate_policy_wanted_name(policy, 0);
+        header.name = keygate_policy_source_name(policy, 0);
         header.value = ngx_http_keygate_str(user.data, user.len);
 
         if (keygate_decide(policy, &request, NULL) == KEYGATE_ALLOW) {
@@ -1410,15 +1487,32 @@ ngx_http_keygate_effective(ngx_http_keygate_view_t *view, uint64_t *lengths)
 }
 
 
+/* By the rule of the location that forwards, for each policy that decided. */
 static ngx_uint_t
-ngx_http_keygate_drops(ngx_http_keygate_ctx_t *ctx, ngx_table_elt_t *h,
-    ngx_flag_t strip, ngx_uint_t keyless)
+ngx_http_keygate_drops(ngx_http_keygate_ctx_t *ctx, ngx_int_t strip,
+    keygate_str name, keygate_str value)
 {
-    keygate_str                name, value;
     ngx_http_keygate_asked_t  *asked;
 
+    for (asked = &ctx->asked; asked; asked = asked->next) {
+        if (keygate_policy_drops(&asked->policy->strips[strip]->policy,
+                                 &asked->effective, name, value))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_keygate_stops_here(ngx_http_keygate_ctx_t *ctx, ngx_int_t strip,
+    ngx_uint_t keyless, ngx_table_elt_t *h)
+{
+    keygate_str  name;
+
     name = ngx_http_keygate_str(h->key.data, h->key.len);
-    value = ngx_http_keygate_str(h->value.data, h->value.len);
 
     /* such a request is one request and not a connection: nginx has read what this asks of itself */
 
@@ -1426,19 +1520,8 @@ ngx_http_keygate_drops(ngx_http_keygate_ctx_t *ctx, ngx_table_elt_t *h,
         return 1;
     }
 
-    for (asked = &ctx->asked; asked; asked = asked->next) {
-
-        /* "keygate_strip off" is about those that may carry a key */
-
-        if (strip ? keygate_policy_drops(&asked->policy->policy,
-                                         &asked->effective, name, value)
-                  : keygate_decision_drops(&asked->effective, name, value))
-        {
-            return 1;
-        }
-    }
-
-    return 0;
+    return ngx_http_keygate_drops(ctx, strip, name,
+               ngx_http_keygate_str(h->value.data, h->value.len));
 }
 
 
@@ -1486,15 +1569,16 @@ ngx_http_keygate_note(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
 
 /* Strips the request for the location that it is in. */
 static ngx_int_t
-ngx_http_keygate_settle(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
-    ngx_flag_t strip)
+ngx_http_keygate_settle(ngx_http_request_t *r, ngx_http_keygate_view_t *view)
 {
-    uint64_t                    lengths;
-    ngx_uint_t                  keyless, dropped;
-    ngx_list_t                 *list;
-    ngx_list_part_t            *part, *before;
-    ngx_table_elt_t            *h, *from, *end, *known;
-    ngx_http_keygate_kept_t     kept;
+    uint64_t                      lengths;
+    ngx_int_t                     strip;
+    ngx_uint_t                    keyless, dropped;
+    ngx_list_t                   *list;
+    ngx_list_part_t              *part, *before;
+    ngx_table_elt_t              *h, *from, *end, *known;
+    ngx_http_keygate_kept_t       kept;
+    ngx_http_keygate_loc_conf_t  *kcf;
 
     view->settled = 1;
 
@@ -1502,12 +1586,10 @@ ngx_http_keygate_settle(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
         return NGX_OK;
     }
 
+    kcf = ngx_http_get_module_loc_conf(r, ngx_http_keygate_module);
+
+    strip = kcf->settings.strip;
     keyless = ngx_http_keygate_effective(view, &lengths);
-
-    if (!strip && !keyless) {
-        return NGX_OK;
-    }
-
     known = r->headers_in.authorization;
     list = &r->headers_in.headers;
     dropped = 0;
@@ -1521,7 +1603,7 @@ ngx_http_keygate_settle(ngx_http_request_t *r, ngx_http_keygate_view_t *view,
         for (h = from; h < end; h++) {
 
             if (!ngx_http_keygate_has_length(lengths, h)
-                || !ngx_http_keygate_drops(view->ctx, h, strip, keyless))
+                || !ngx_http_keygate_stops_here(view->ctx, strip, keyless, h))
             {
                 continue;
             }
@@ -1713,7 +1795,7 @@ ngx_http_keygate_precontent_handler(ngx_http_request_t *r)
 
     view->answer = 0;
 
-    if (ngx_http_keygate_settle(r, view, kcf->strip) != NGX_OK) {
+    if (ngx_http_keygate_settle(r, view) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -1729,18 +1811,12 @@ ngx_http_keygate_precontent_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_keygate_log_handler(ngx_http_request_t *r)
 {
-    ngx_http_keygate_view_t      *view;
-    ngx_http_keygate_loc_conf_t  *kcf;
+    ngx_http_keygate_view_t  *view;
 
     view = ngx_http_keygate_get_view(r);
 
-    if (view == NULL || view->settled) {
-        return NGX_OK;
-    }
-
-    kcf = ngx_http_get_module_loc_conf(r, ngx_http_keygate_module);
-
-    return ngx_http_keygate_settle(r, view, kcf->strip);
+    return view == NULL || view->settled ? NGX_OK
+                                         : ngx_http_keygate_settle(r, view);
 }
 
 
@@ -1829,11 +1905,10 @@ ngx_http_keygate_add_headers(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_keygate_header_filter(ngx_http_request_t *r)
 {
-    ngx_buf_t                    *b;
-    keygate_str                   text;
-    ngx_http_keygate_view_t      *view;
-    ngx_http_keygate_asked_t     *denied, *handed_on;
-    ngx_http_keygate_loc_conf_t  *kcf;
+    ngx_buf_t                 *b;
+    keygate_str                text;
+    ngx_http_keygate_view_t   *view;
+    ngx_http_keygate_asked_t  *denied, *handed_on;
 
     if (r->headers_out.status != NGX_HTTP_UNAUTHORIZED) {
         return ngx_http_next_header_filter(r);
@@ -1845,14 +1920,10 @@ ngx_http_keygate_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
-    if (!view->settled) {
-        /* the answer may have variables in it */
+    /* the answer may have variables in it */
 
-        kcf = ngx_http_get_module_loc_conf(r, ngx_http_keygate_module);
-
-        if (ngx_http_keygate_settle(r, view, kcf->strip) != NGX_OK) {
-            return NGX_ERROR;
-        }
+    if (!view->settled && ngx_http_keygate_settle(r, view) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     denied = view->denied;
@@ -2218,10 +2289,12 @@ ngx_http_keygate_create_loc_conf(ngx_conf_t *cf)
     }
 
     kcf->enable = NGX_CONF_UNSET;
-    kcf->strip = NGX_CONF_UNSET;
     kcf->explain = NGX_CONF_UNSET;
     kcf->settings.mode = NGX_CONF_UNSET;
     kcf->settings.lan = NGX_CONF_UNSET;
+    kcf->settings.match = NGX_CONF_UNSET;
+    kcf->settings.preflight = NGX_CONF_UNSET;
+    kcf->settings.strip = NGX_CONF_UNSET;
 
     return kcf;
 }
@@ -2256,12 +2329,19 @@ ngx_http_keygate_make(ngx_conf_t *cf, ngx_http_keygate_policy_t *p)
 
     keygate_config_init(&config, sizeof(keygate_config));
 
-    if (s->mode != NGX_CONF_UNSET) {
-        config.auth_mode = (keygate_mode) s->mode;
-    }
+    /* what was not given is -1 here, and 0 is what the library takes then */
+
+    config.auth_mode = (keygate_mode) ngx_max(s->mode, 0);
+    config.match = (int32_t) ngx_max(s->match, 0);
+    config.preflight = (int32_t) ngx_max(s->preflight, 0);
+    config.strip = (int32_t) ngx_max(s->strip, 0);
 
     if (s->lan == 1) {
         config.flags |= KEYGATE_ALLOW_LAN_ACCESS;
+    }
+
+    if (s->origin) {
+        config.allow_origin = *(keygate_str *) s->origin->entries.elts;
     }
 
     if (s->keys) {
@@ -2300,7 +2380,12 @@ ngx_http_keygate_make(ngx_conf_t *cf, ngx_http_keygate_policy_t *p)
 
     case KEYGATE_FIELD_SOURCES:
     case KEYGATE_FIELD_SOURCE_NAME:
+    case KEYGATE_FIELD_SCHEME:
         list = s->sources;
+        break;
+
+    case KEYGATE_FIELD_ALLOW_ORIGIN:
+        list = s->origin;
         break;
 
     case KEYGATE_FIELD_EXEMPT:
@@ -2336,18 +2421,27 @@ ngx_http_keygate_policy(ngx_conf_t *cf, ngx_http_keygate_settings_t *settings)
 {
     ngx_uint_t                      i;
     ngx_pool_cleanup_t             *cln;
-    ngx_http_keygate_policy_t      *p, **policies;
-    ngx_http_keygate_settings_t     strict;
+    ngx_http_keygate_policy_t      *p, *rules, **policies;
+    ngx_http_keygate_settings_t     other;
     ngx_http_keygate_main_conf_t   *kmcf;
 
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_keygate_module);
     policies = kmcf->policies.elts;
+    rules = NULL;
 
     for (i = 0; i < kmcf->policies.nelts; i++) {
         p = policies[i];
 
         if (ngx_memcmp(&p->settings, settings, sizeof(p->settings)) == 0) {
             return p;
+        }
+
+        if (rules == NULL
+            && ngx_memcmp(&p->settings, settings,
+                          offsetof(ngx_http_keygate_settings_t, strip))
+               == 0)
+        {
+            rules = p;
         }
     }
 
@@ -2366,6 +2460,7 @@ ngx_http_keygate_policy(ngx_conf_t *cf, ngx_http_keygate_settings_t *settings)
     cln->handler = ngx_http_keygate_wipe_policy;
 
     p->settings = *settings;
+    p->rules = rules ? rules : p;
     *policies = p;
 
     if (ngx_http_keygate_make(cf, p) != NGX_OK) {
@@ -2373,22 +2468,44 @@ ngx_http_keygate_policy(ngx_conf_t *cf, ngx_http_keygate_settings_t *settings)
     }
 
     p->lengths = keygate_policy_name_lengths(&p->policy);
+
     p->strict = p;
 
     if (keygate_policy_effective_mode(&p->policy) == KEYGATE_MODE_OFF) {
 
         /* it takes nothing for a key, so another one is asked about users */
 
-        strict = *settings;
-        strict.mode = KEYGATE_MODE_STRICT;
+        other = *settings;
+        other.mode = KEYGATE_MODE_STRICT;
 
-        p->strict = ngx_http_keygate_policy(cf, &strict);
+        p->strict = ngx_http_keygate_policy(cf, &other);
         if (p->strict == NULL) {
             return NULL;
         }
     }
 
+    other = *settings;
+
+    for (i = 0; i < NGX_HTTP_KEYGATE_STRIPS; i++) {
+        other.strip = i;
+
+        p->strips[i] = ngx_http_keygate_policy(cf, &other);
+        if (p->strips[i] == NULL) {
+            return NULL;
+        }
+    }
+
     return p;
+}
+
+
+static void
+ngx_http_keygate_inherit(ngx_http_keygate_list_t **list,
+    ngx_http_keygate_list_t *inherited)
+{
+    if (*list == NULL) {
+        *list = inherited;
+    }
 }
 
 
@@ -2414,26 +2531,28 @@ ngx_http_keygate_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
-    ngx_conf_merge_value(conf->strip, prev->strip, 1);
     ngx_conf_merge_value(conf->explain, prev->explain, 0);
     ngx_conf_merge_value(conf->settings.lan, prev->settings.lan,
                          NGX_CONF_UNSET);
     ngx_conf_merge_value(conf->settings.mode, prev->settings.mode,
                          NGX_CONF_UNSET);
+    ngx_conf_merge_value(conf->settings.match, prev->settings.match,
+                         NGX_CONF_UNSET);
+    ngx_conf_merge_value(conf->settings.preflight, prev->settings.preflight,
+                         NGX_CONF_UNSET);
+    ngx_conf_merge_value(conf->settings.strip, prev->settings.strip,
+                         KEYGATE_STRIP_SOURCES);
 
     /* a list of one's own replaces the inherited one */
 
-    if (conf->settings.keys == NULL) {
-        conf->settings.keys = prev->settings.keys;
-    }
+    ngx_http_keygate_inherit(&conf->settings.keys, prev->settings.keys);
+    ngx_http_keygate_inherit(&conf->settings.sources, prev->settings.sources);
+    ngx_http_keygate_inherit(&conf->settings.exempt, prev->settings.exempt);
+    ngx_http_keygate_inherit(&conf->settings.origin, prev->settings.origin);
 
-    if (conf->settings.sources == NULL) {
-        conf->settings.sources = prev->settings.sources;
-    }
+    /* what decided elsewhere may be forwarded here, also where the gate is off */
 
-    if (conf->settings.exempt == NULL) {
-        conf->settings.exempt = prev->settings.exempt;
-    }
+    kmcf->strips |= (ngx_uint_t) 1 << conf->settings.strip;
 
     p = ngx_http_keygate_policy(cf, &conf->settings);
 
@@ -2493,36 +2612,40 @@ ngx_http_keygate_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* One of several names. Any other is not shown: it may be a key. */
 static char *
-ngx_http_keygate_auth_mode(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_http_keygate_choice(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_keygate_loc_conf_t  *kcf = conf;
-
+    ngx_int_t                     *field;
     ngx_str_t                     *value;
-    keygate_mode                   mode;
-    keygate_status                 status;
+    ngx_conf_enum_t               *e;
     ngx_http_keygate_main_conf_t  *kmcf;
 
-    if (kcf->settings.mode != NGX_CONF_UNSET) {
+    field = (ngx_int_t *) ((char *) conf + cmd->offset);
+
+    if (*field != NGX_CONF_UNSET) {
         return "is duplicate";
     }
 
     value = cf->args->elts;
 
-    status = keygate_mode_parse(ngx_http_keygate_str(value[1].data,
-                                                     value[1].len),
-                                &mode);
-    if (status != KEYGATE_OK) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%V: %s", &cmd->name,
-                           keygate_status_text(status, KEYGATE_LANGUAGE_EN));
-        return NGX_CONF_ERROR;
+    for (e = cmd->post; e->name.len; e++) {
+        if (e->name.len == value[1].len
+            && ngx_memcmp(e->name.data, value[1].data, e->name.len) == 0)
+        {
+            kmcf = ngx_http_conf_get_module_main_conf(cf,
+                                                      ngx_http_keygate_module);
+            kmcf->configured = 1;
+            *field = e->value;
+
+            return NGX_CONF_OK;
+        }
     }
 
-    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_keygate_module);
-    kmcf->configured = 1;
-    kcf->settings.mode = mode;
-
-    return NGX_CONF_OK;
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%V: %s", &cmd->name,
+                       keygate_status_text((keygate_status) e->value,
+                                           KEYGATE_LANGUAGE_EN));
+    return NGX_CONF_ERROR;
 }
 
 
@@ -2796,38 +2919,52 @@ ngx_http_keygate_source(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    ngx_memzero(source, sizeof(keygate_source));
     source->name = ngx_http_keygate_str(value[1].data, value[1].len);
-    source->flags = 0;
 
-    if (cf->args->nelts == 3) {
-        if (ngx_strcmp(value[2].data, "bearer") != 0) {
-            return "takes nothing but \"bearer\" after the name";
-        }
+    if (cf->args->nelts < 3) {
+        return NGX_CONF_OK;
+    }
 
+    if (ngx_strcmp(value[2].data, "bearer") == 0) {
         source->flags = KEYGATE_SOURCE_BEARER;
+
+    } else if (ngx_strncmp(value[2].data, "scheme=", 7) == 0
+               && value[2].len > 7)
+    {
+        source->scheme = ngx_http_keygate_str(value[2].data + 7,
+                                              value[2].len - 7);
+
+    } else {
+        return "takes nothing but \"bearer\" or scheme=NAME after the name";
     }
 
     return NGX_CONF_OK;
 }
 
 
+/* A text in a list of them, which may be one of "once". */
 static char *
-ngx_http_keygate_exempt(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_http_keygate_text(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_keygate_loc_conf_t  *kcf = conf;
+    ngx_str_t                *value;
+    keygate_str              *text;
+    ngx_http_keygate_list_t  **list;
 
-    ngx_str_t    *value;
-    keygate_str  *path;
+    list = (ngx_http_keygate_list_t **) ((char *) conf + cmd->offset);
+
+    if (*list && cmd->post) {
+        return "is duplicate";
+    }
 
     value = cf->args->elts;
 
-    path = ngx_http_keygate_push(cf, cmd, &kcf->settings.exempt,
-                                 sizeof(keygate_str));
-    if (path == NULL) {
+    text = ngx_http_keygate_push(cf, cmd, list, sizeof(keygate_str));
+    if (text == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    *path = ngx_http_keygate_str(value[1].data, value[1].len);
+    *text = ngx_http_keygate_str(value[1].data, value[1].len);
 
     return NGX_CONF_OK;
 }
@@ -2853,7 +2990,7 @@ ngx_http_keygate_add_handler(ngx_http_core_main_conf_t *cmcf,
 static ngx_int_t
 ngx_http_keygate_init(ngx_conf_t *cf)
 {
-    ngx_uint_t                     i, n;
+    ngx_uint_t                     i, n, strip;
     ngx_http_handler_pt           *h;
     ngx_http_keygate_policy_t    **policies;
     ngx_http_core_main_conf_t     *cmcf;
@@ -2868,6 +3005,15 @@ ngx_http_keygate_init(ngx_conf_t *cf)
     ngx_http_keygate_wipe_secrets(kmcf);
 
     policies = kmcf->policies.elts;
+
+    for (i = 0; i < kmcf->policies.nelts; i++) {
+        for (strip = 0; strip < NGX_HTTP_KEYGATE_STRIPS; strip++) {
+            if (policies[i]->used && (kmcf->strips & ((ngx_uint_t) 1 << strip)))
+            {
+                policies[i]->strips[strip]->used = 1;
+            }
+        }
+    }
 
     for (i = 0; i < kmcf->policies.nelts; i++) {
         if (!policies[i]->used) {
