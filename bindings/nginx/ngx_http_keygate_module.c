@@ -16,6 +16,10 @@
 #define NGX_HTTP_KEYGATE_TEXT      256
 #define NGX_HTTP_KEYGATE_STRIPS    3
 
+/* the length of its name, as keygate_policy_name_lengths has them */
+#define NGX_HTTP_KEYGATE_CONNECTION                                           \
+    ((uint64_t) 1 << (sizeof("Connection") - 1))
+
 
 /* The text of a key or of a key file, wiped once the policies are made. */
 typedef struct ngx_http_keygate_secret_s  ngx_http_keygate_secret_t;
@@ -51,6 +55,7 @@ typedef struct {
     ngx_http_keygate_list_t    *sources;    /* of keygate_source */
     ngx_http_keygate_list_t    *exempt;     /* of keygate_str */
     ngx_int_t                   strip;
+    ngx_http_keygate_list_t    *identity;   /* of one keygate_str */
     ngx_http_keygate_list_t    *origin;     /* of one keygate_str */
 } ngx_http_keygate_settings_t;
 
@@ -106,6 +111,7 @@ struct ngx_http_keygate_asked_s {
     keygate_decision            decision;
     keygate_decision            effective;  /* what stripping asks with */
     size_t                      position;   /* of the deciding header among all */
+    ngx_table_elt_t             identity;   /* the header that tells of it */
     ngx_http_keygate_asked_t   *next;
     uint32_t                    findings;
     unsigned                    explained:1;    /* findings are there */
@@ -286,6 +292,13 @@ static ngx_command_t  ngx_http_keygate_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_keygate_loc_conf_t, settings.strip),
       ngx_http_keygate_strips },
+
+    { ngx_string("keygate_identity_header"),
+      NGX_HTTP_KEYGATE_ANY|NGX_CONF_TAKE1,
+      ngx_http_keygate_text,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_keygate_loc_conf_t, settings.identity),
+      "once" },
 
     { ngx_string("keygate_allow_origin"),
       NGX_HTTP_KEYGATE_ANY|NGX_CONF_TAKE1,
@@ -1095,6 +1108,7 @@ ngx_http_keygate_forget_dropped(ngx_http_request_t *r,
     ngx_http_keygate_ctx_t *ctx)
 {
     ngx_table_elt_t            *h;
+    ngx_http_keygate_asked_t   *asked;
     ngx_http_keygate_cursor_t   cursor;
 
     if (ctx->dropped == NULL) {
@@ -1107,6 +1121,10 @@ ngx_http_keygate_forget_dropped(ngx_http_request_t *r,
         if (ngx_http_keygate_was_dropped(ctx, &cursor)) {
             ngx_http_keygate_forget_variables(r, h);
         }
+    }
+
+    for (asked = &ctx->asked; asked; asked = asked->next) {
+        ngx_http_keygate_forget_variables(r, &asked->identity);
     }
 }
 
@@ -1382,9 +1400,94 @@ ngx_http_keygate_replace(ngx_list_t *list, ngx_http_keygate_kept_t *kept)
 }
 
 
+static ngx_int_t
+ngx_http_keygate_keep_parts(ngx_http_keygate_kept_t *kept,
+    ngx_list_part_t *part, ngx_list_part_t *end)
+{
+    ngx_table_elt_t  *h;
+
+    for ( /* void */ ; part != end; part = part->next) {
+        h = part->elts;
+
+        if (ngx_http_keygate_keep(kept, h, h + part->nelts) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* ----- who it is, for upstream ----- */
+
+/* The header that says whose key it was that the last decision about this request let pass. */
+static ngx_int_t
+ngx_http_keygate_identify(ngx_http_keygate_view_t *view,
+    ngx_table_elt_t **identity)
+{
+    keygate_str                name, label;
+    ngx_table_elt_t           *h;
+    const keygate_policy      *policy;
+    ngx_http_keygate_asked_t  *asked;
+
+    *identity = NULL;
+
+    asked = view->last ? view->last : view->ctx->main.last;
+
+    if (asked == NULL || asked->decision.reason != KEYGATE_REASON_KEY_MATCHED) {
+        return NGX_OK;
+    }
+
+    policy = &asked->policy->policy;
+    name = keygate_policy_identity_header(policy);
+    label = keygate_policy_key_label(policy, asked->decision.key);
+
+    if (name.len == 0 || label.len == 0) {
+        return NGX_OK;
+    }
+
+    h = &asked->identity;
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->key.data = (u_char *) name.ptr;
+    h->key.len = name.len;
+    h->lowcase_key = h->key.data;
+    h->hash = ngx_hash_key(h->key.data, h->key.len);
+
+    /* some code looks for the NUL behind a value */
+
+    h->value.len = label.len;
+    h->value.data = ngx_pcalloc(view->request->pool, label.len + 1);
+    if (h->value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(h->value.data, label.ptr, label.len);
+    *identity = h;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_keygate_is_identity(ngx_http_keygate_ctx_t *ctx, ngx_table_elt_t *h)
+{
+    ngx_http_keygate_asked_t  *asked;
+
+    for (asked = &ctx->asked; asked; asked = asked->next) {
+        if (h == &asked->identity) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 /*
- * Takes stripping back: what was dropped is there again, in its place among the rest. Another module
- * may have removed headers since, and added some behind the others: both stays so.
+ * Takes stripping back: what was dropped is there again, in its place among the rest, and what the
+ * module has added is not. Another one may have removed headers since, and added some behind the
+ * others: both stays so.
  */
 static ngx_int_t
 ngx_http_keygate_restore(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
@@ -1420,6 +1523,12 @@ ngx_http_keygate_restore(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx)
     }
 
     for ( /* void */ ; now; now = ngx_http_keygate_next(&left)) {
+        if (ngx_http_keygate_is_identity(ctx, now)) {
+            ngx_http_keygate_forget(r, now);
+            ngx_http_keygate_forget_variables(r, now);
+            continue;
+        }
+
         if (ngx_http_keygate_keep(&kept, now, now + 1) != NGX_OK) {
             return NGX_ERROR;
         }
@@ -1480,7 +1589,7 @@ ngx_http_keygate_effective(ngx_http_keygate_view_t *view, uint64_t *lengths)
     }
 
     if (keyless) {
-        *lengths |= (uint64_t) 1 << (sizeof("Connection") - 1);
+        *lengths |= NGX_HTTP_KEYGATE_CONNECTION;
     }
 
     return keyless;
@@ -1506,6 +1615,41 @@ ngx_http_keygate_drops(ngx_http_keygate_ctx_t *ctx, ngx_int_t strip,
 }
 
 
+/* Whether an option of Connection names what is dropped: it may have been added since. */
+static ngx_uint_t
+ngx_http_keygate_names_dropped(ngx_http_keygate_ctx_t *ctx, ngx_int_t strip,
+    u_char *p, u_char *last)
+{
+    u_char  *start, *end;
+
+    for ( /* void */ ; p < last; p++) {
+
+        for (start = p; p < last && *p != ','; p++) { /* void */ }
+
+        end = p;
+
+        while (start < end && (*start == ' ' || *start == '\t')) {
+            start++;
+        }
+
+        while (start < end && (end[-1] == ' ' || end[-1] == '\t')) {
+            end--;
+        }
+
+        /* with this value, Upgrade may be named */
+
+        if (ngx_http_keygate_drops(ctx, strip,
+                                   ngx_http_keygate_str(start, end - start),
+                                   ngx_http_keygate_cstr("websocket")))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 static ngx_uint_t
 ngx_http_keygate_stops_here(ngx_http_keygate_ctx_t *ctx, ngx_int_t strip,
     ngx_uint_t keyless, ngx_table_elt_t *h)
@@ -1514,10 +1658,13 @@ ngx_http_keygate_stops_here(ngx_http_keygate_ctx_t *ctx, ngx_int_t strip,
 
     name = ngx_http_keygate_str(h->key.data, h->key.len);
 
-    /* such a request is one request and not a connection: nginx has read what this asks of itself */
+    if (ngx_http_keygate_is(name, "Connection")) {
 
-    if (keyless && ngx_http_keygate_is(name, "Connection")) {
-        return 1;
+        /* without a key it is one request: nginx has read what this asks of itself */
+
+        return keyless
+               || ngx_http_keygate_names_dropped(ctx, strip, h->value.data,
+                                                 h->value.data + h->value.len);
     }
 
     return ngx_http_keygate_drops(ctx, strip, name,
@@ -1567,16 +1714,16 @@ ngx_http_keygate_note(ngx_http_request_t *r, ngx_http_keygate_ctx_t *ctx,
 }
 
 
-/* Strips the request for the location that it is in. */
+/* Strips the request for the location that it is in, and says whose key it was. */
 static ngx_int_t
 ngx_http_keygate_settle(ngx_http_request_t *r, ngx_http_keygate_view_t *view)
 {
     uint64_t                      lengths;
     ngx_int_t                     strip;
-    ngx_uint_t                    keyless, dropped;
+    ngx_uint_t                    keyless, changed, refilled;
     ngx_list_t                   *list;
-    ngx_list_part_t              *part, *before;
-    ngx_table_elt_t              *h, *from, *end, *known;
+    ngx_list_part_t              *part;
+    ngx_table_elt_t              *h, *from, *end, *known, *identity;
     ngx_http_keygate_kept_t       kept;
     ngx_http_keygate_loc_conf_t  *kcf;
 
@@ -1586,13 +1733,17 @@ ngx_http_keygate_settle(ngx_http_request_t *r, ngx_http_keygate_view_t *view)
         return NGX_OK;
     }
 
+    if (ngx_http_keygate_identify(view, &identity) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     kcf = ngx_http_get_module_loc_conf(r, ngx_http_keygate_module);
 
     strip = kcf->settings.strip;
     keyless = ngx_http_keygate_effective(view, &lengths);
     known = r->headers_in.authorization;
     list = &r->headers_in.headers;
-    dropped = 0;
+    changed = 0;
     kept.pool = r->pool;
     kept.last = NULL;
 
@@ -1608,18 +1759,13 @@ ngx_http_keygate_settle(ngx_http_request_t *r, ngx_http_keygate_view_t *view)
                 continue;
             }
 
-            if (!dropped) {
-                dropped = 1;
+            if (!changed) {
+                changed = 1;
 
-                for (before = &list->part; before != part;
-                     before = before->next)
+                if (ngx_http_keygate_keep_parts(&kept, &list->part, part)
+                    != NGX_OK)
                 {
-                    if (ngx_http_keygate_keep(&kept, before->elts,
-                            (ngx_table_elt_t *) before->elts + before->nelts)
-                        != NGX_OK)
-                    {
-                        return NGX_ERROR;
-                    }
+                    return NGX_ERROR;
                 }
             }
 
@@ -1635,20 +1781,32 @@ ngx_http_keygate_settle(ngx_http_request_t *r, ngx_http_keygate_view_t *view)
             from = h + 1;
         }
 
-        if (dropped && ngx_http_keygate_keep(&kept, from, end) != NGX_OK) {
+        if (changed && ngx_http_keygate_keep(&kept, from, end) != NGX_OK) {
             return NGX_ERROR;
         }
-    }
-
-    if (!dropped) {
-        return NGX_OK;
     }
 
     if (known && r->headers_in.authorization == NULL) {
         ngx_http_keygate_keep_user(r, view->ctx);
     }
 
-    return ngx_http_keygate_replace(list, &kept);
+    if (identity == NULL) {
+        return changed ? ngx_http_keygate_replace(list, &kept) : NGX_OK;
+    }
+
+    if ((!changed
+         && ngx_http_keygate_keep_parts(&kept, &list->part, NULL) != NGX_OK)
+        || ngx_http_keygate_keep(&kept, identity, identity + 1) != NGX_OK
+        || ngx_http_keygate_note(r, view->ctx, identity) != NGX_OK
+        || ngx_http_keygate_replace(list, &kept) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_keygate_forget_variables(r, identity);
+    refilled = 0;
+
+    return ngx_http_keygate_recall(r, identity, &refilled);
 }
 
 
@@ -2340,6 +2498,10 @@ ngx_http_keygate_make(ngx_conf_t *cf, ngx_http_keygate_policy_t *p)
         config.flags |= KEYGATE_ALLOW_LAN_ACCESS;
     }
 
+    if (s->identity) {
+        config.identity_header = *(keygate_str *) s->identity->entries.elts;
+    }
+
     if (s->origin) {
         config.allow_origin = *(keygate_str *) s->origin->entries.elts;
     }
@@ -2382,6 +2544,10 @@ ngx_http_keygate_make(ngx_conf_t *cf, ngx_http_keygate_policy_t *p)
     case KEYGATE_FIELD_SOURCE_NAME:
     case KEYGATE_FIELD_SCHEME:
         list = s->sources;
+        break;
+
+    case KEYGATE_FIELD_IDENTITY_HEADER:
+        list = s->identity;
         break;
 
     case KEYGATE_FIELD_ALLOW_ORIGIN:
@@ -2469,6 +2635,10 @@ ngx_http_keygate_policy(ngx_conf_t *cf, ngx_http_keygate_settings_t *settings)
 
     p->lengths = keygate_policy_name_lengths(&p->policy);
 
+    if (keygate_policy_identity_header(&p->policy).len) {
+        p->lengths |= NGX_HTTP_KEYGATE_CONNECTION;
+    }
+
     p->strict = p;
 
     if (keygate_policy_effective_mode(&p->policy) == KEYGATE_MODE_OFF) {
@@ -2548,6 +2718,7 @@ ngx_http_keygate_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_keygate_inherit(&conf->settings.keys, prev->settings.keys);
     ngx_http_keygate_inherit(&conf->settings.sources, prev->settings.sources);
     ngx_http_keygate_inherit(&conf->settings.exempt, prev->settings.exempt);
+    ngx_http_keygate_inherit(&conf->settings.identity, prev->settings.identity);
     ngx_http_keygate_inherit(&conf->settings.origin, prev->settings.origin);
 
     /* what decided elsewhere may be forwarded here, also where the gate is off */
