@@ -2669,6 +2669,51 @@ ngx_http_keygate_policy(ngx_conf_t *cf, ngx_http_keygate_settings_t *settings)
 }
 
 
+/* A header that nginx ignores before the gate is asked can never hold a key. */
+static ngx_int_t
+ngx_http_keygate_look_at_sources(ngx_conf_t *cf, ngx_http_keygate_list_t *list)
+{
+    char                       c;
+    size_t                     n;
+    ngx_uint_t                 i;
+    keygate_source            *source;
+    ngx_http_keygate_place_t  *place;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+
+    if (list == NULL || !cscf->ignore_invalid_headers) {
+        return NGX_OK;
+    }
+
+    source = list->entries.elts;
+    place = list->places.elts;
+
+    for (i = 0; i < list->entries.nelts; i++) {
+        for (n = 0; n < source[i].name.len; n++) {
+            c = source[i].name.ptr[n];
+
+            if (c == '_' ? cscf->underscores_in_headers
+                         : c == '-' || isalnum((u_char) c))
+            {
+                continue;
+            }
+
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "%V: nginx ignores headers with \"%c\" in their "
+                          "names without \"%s\" in %V:%ui",
+                          &place[i].directive, c,
+                          c == '_' ? "underscores_in_headers on"
+                                   : "ignore_invalid_headers off",
+                          &place[i].file, place[i].line);
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 static void
 ngx_http_keygate_inherit(ngx_http_keygate_list_t **list,
     ngx_http_keygate_list_t *inherited)
@@ -2741,6 +2786,11 @@ ngx_http_keygate_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                       keygate_status_text(KEYGATE_ERR_MODE,
                                           KEYGATE_LANGUAGE_EN),
                       &conf->place.file, conf->place.line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_keygate_look_at_sources(cf, conf->settings.sources) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
