@@ -3,9 +3,8 @@
     gate.py run CONFIG UPSTREAM LISTEN
     gate.py cannot-carry
 
-`run` builds what is missing and runs the host in the foreground. CONFIG is a JSON file, an object
-with auth_mode, allow_lan_access, api_key, keys, sources and exempt or one that holds it under
-`proxy`; UPSTREAM is http://127.0.0.1:PORT, LISTEN is 127.0.0.1:PORT. It is ready when the port
+`run` builds what is missing and runs the host in the foreground. CONFIG is a JSON file, the object
+with auth_mode and the other fields of a configuration or one that holds it under `proxy`; UPSTREAM is http://127.0.0.1:PORT, LISTEN is 127.0.0.1:PORT. It is ready when the port
 accepts. The host's log goes to standard error, with the decision on each request as one line of
 JSON. A configuration that is refused ends it with 1 and a sentence. SIGHUP: CONFIG has changed; a
 bad one is reported and the one before stays. SIGTERM: it ends.

@@ -70,17 +70,22 @@ def directives(config):
     for field, what in (("sources", "no source at all"), ("exempt", "no exempt path at all")):
         if config.get(field) == []:
             raise adapter.Refused(f"{field}: nginx's directives cannot say {what}")
-    lines = [f"keygate_auth_mode {config['auth_mode']};"]
+    lines = [f"keygate_auth_mode {quote(config['auth_mode'])};"]
     if config.get("allow_lan_access"):
         lines.append("keygate_allow_lan_access on;")
+    for field in ("match", "preflight", "strip", "identity_header", "allow_origin"):
+        if field in config:
+            lines.append(f"keygate_{field} {quote(config[field])};")
     if "api_key" in config:
         lines.append(f"keygate_api_key {quote(config['api_key'])};")
     for key in config.get("keys", ()):
         label = " " + quote("label=" + key["label"]) if key.get("label") else ""
         lines.append(f"keygate_api_key {quote(key['key'])}{label};")
     for source in config.get("sources", ()):
-        bearer = " bearer" if source.get("bearer") else ""
-        lines.append(f"keygate_source {quote(source['name'])}{bearer};")
+        prefix = " bearer" if source.get("bearer") else ""
+        if "scheme" in source:
+            prefix = " " + quote("scheme=" + source["scheme"])
+        lines.append(f"keygate_source {quote(source['name'])}{prefix};")
     for path in config.get("exempt", ()):
         lines.append(f"keygate_exempt {quote(path)};")
     return "\n        ".join(lines)
