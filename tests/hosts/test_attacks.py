@@ -525,6 +525,189 @@ def test_wrong_header_rescued_by_another(new_gate, recorder):
     assert hosts.ask(gate.port, headers=[("x-api-key", KEY), ("x-api-key", WRONG)]).status == 200
 
 
+def test_right_header_among_wrong_ones(new_gate, recorder):
+    """With `match: any`, a right key in any source, but only in the first header of its name."""
+    gate = new_gate(recorder.port, **STRICT, match="any")
+    for first in (WRONG, "", f"Bearer{KEY}", "Basic x", "\xe9"):
+        for headers in ([("Authorization", first), ("x-api-key", KEY)], [("x-goog-api-key", KEY), ("x-api-key", first)]):
+            assert hosts.ask(gate.port, headers=headers).status == 200, headers
+    passed = len(recorder.requests)
+    for headers in (
+        [("x-api-key", WRONG), ("x-api-key", KEY)],
+        [("Authorization", WRONG), ("x-goog-api-key", ""), ("x-goog-api-key", KEY), ("x_api_key", KEY)],
+        [("x-api-key", f"{KEY},{KEY}"), ("x-goog-api-key", f"{KEY}x")],
+        [("Cookie", KEY), ("x-api-keys", KEY)],
+    ):
+        check_denial(hosts.ask(gate.port, headers=headers))
+    assert len(recorder.requests) == passed == 10
+
+
+# An OPTIONS request that is no preflight
+
+ORIGIN, ASKED = ("Origin", "https://app.test"), ("Access-Control-Request-Method", "POST")
+NO_PREFLIGHT = [
+    *([], [ORIGIN], [ASKED], [ORIGIN, ORIGIN], [ORIGIN, ("Access-Control-Request-Headers", "x")]),
+    *([ORIGIN, ("Access_Control_Request_Method", "POST")], [("Origin_", "x"), ASKED], [("X-Origin", "x"), ASKED]),
+    *([ORIGIN, ("Connection", "Access-Control-Request-Method")], [ORIGIN, ("Cookie", "Access-Control-Request-Method")]),
+]
+PREFLIGHTS = [[ORIGIN, ASKED], [ASKED, ORIGIN], [("oRIGIN", ""), ("ACCESS-CONTROL-REQUEST-METHOD", "")]]
+
+
+def test_options_that_is_no_preflight(new_gate, recorder):
+    gate = new_gate(recorder.port, **HEALTH, preflight="cors")
+    for target in ("/v1/models", OPEN):
+        for headers in NO_PREFLIGHT:
+            check_denial(hosts.ask(gate.port, "OPTIONS", target, headers))
+            check_denial(hosts.ask(gate.port, "OPTIONS", target, [*headers, ("x-api-key", WRONG)]))
+        for method in ("GET", "POST", "options", "OPTIONSX"):
+            if (method, target) != ("GET", OPEN):
+                assert hosts.ask(gate.port, method, target, PREFLIGHTS[0]).status in (400, 401)
+    assert recorder.raw == []
+    filler = [(f"x-{n}", "1") for n in range(60)]
+    for headers in (*PREFLIGHTS, [*filler, ORIGIN, *filler, ASKED], [ORIGIN, ("x-api-key", WRONG), ASKED]):
+        assert hosts.ask(gate.port, "OPTIONS", headers=headers).status == 200
+        names = {name.lower() for name, _ in recorder.requests[-1].headers}
+        assert names >= {"origin", "access-control-request-method"} and "x-api-key" not in names
+    assert hosts.ask(gate.port, "OPTIONS", headers=[BEARER]).status == 200
+
+    def reasons():
+        return [record["reason"] for record in gate.records() if record["verdict"] == "allow"]
+
+    hosts.wait_until(lambda: "key_matched" in reasons())
+    assert reasons() == ["preflight"] * 5 + ["key_matched"]
+
+
+def test_options_where_none_is_a_preflight(new_gate, recorder):
+    gate = new_gate(recorder.port, **HEALTH, preflight="none")
+    for target in ("/v1/models", OPEN, "/"):
+        for headers in (*NO_PREFLIGHT, *PREFLIGHTS):
+            check_denial(hosts.ask(gate.port, "OPTIONS", target, headers))
+    assert recorder.raw == []
+    assert hosts.ask(gate.port, "OPTIONS", headers=[*PREFLIGHTS[0], BEARER]).status == 200
+    gate = new_gate(recorder.port, **OFF, preflight="none")
+    assert hosts.ask(gate.port, "OPTIONS").status == 200
+    hosts.wait_until(lambda: gate.records())
+    assert gate.records()[0]["reason"] == "auth_off"
+
+
+# A client that says who it is
+
+PEOPLE = {"keys": [{"key": KEY, "label": "alice"}, {"key": WORD}], "identity_header": "X-User"}
+SPELLINGS = ("x-user", "X-User", "X-USER", "x_user", "X_USER", "x.user", "X.User")
+TELLING = {
+    # who asks, and what upstream is told
+    "label": ("strict", "POST", "/v1/models", [BEARER], ["alice"]),
+    "no-label": ("strict", "POST", "/v1/models", [("x-api-key", WORD)], []),
+    "preflight": ("strict", "OPTIONS", "/v1/models", [BEARER], []),
+    "health": ("all_except_health", "GET", OPEN, [BEARER], []),
+    "off": ("off", "POST", "/v1/models", [BEARER], []),
+}
+
+
+def told(request):
+    """Who upstream takes it to be, also where it folds names as CGI does."""
+    return [value for name, value in [*request.headers, *request.trailers] if spelling(name) == "x-user"]
+
+
+@pytest.mark.parametrize("strip", ["sources", "matched", "off"])
+@pytest.mark.parametrize("who", TELLING)
+def test_identity_forged(new_gate, recorder, who, strip):
+    mode, method, target, headers, says = TELLING[who]
+    gate = new_gate(recorder.port, auth_mode=mode, exempt=["/healthz", OPEN], strip=strip, **PEOPLE)
+    with hosts.Connection(gate.port) as connection:
+        for name in SPELLINGS:
+            for value in ("mallory", "alice", "", KEY):
+                for forged in ([(name, value)], [(name, value)] * 2, [(name, value), ("X-User", "eve"), ("x_user", "")]):
+                    recorder.requests.clear()
+                    # Between others, and behind a request of somebody else on the same connection.
+                    assert connection.request("GET", "/v1/a", [BEARER, *forged]).status == 200
+                    assert connection.request(method, target, [*forged, *headers, *forged, ("x-users", "u")]).status == 200
+                    first, request = recorder.requests
+                    assert told(first) == ([] if mode == "off" else ["alice"]), forged
+                    assert told(request) == says, forged
+                    assert ("x-users", "u") in [(name.lower(), value) for name, value in request.headers]
+    for name in SPELLINGS:
+        for announced in ([], [f"Trailer: {name}"], ["TE: trailers", "Connection: TE", f"Trailer: {name}"]):
+            lines_ = [*(f"{name}: {value}" for name, value in headers), *announced]
+            with hosts.Connection(gate.port) as connection:
+                connection.send(chunked(method, target, lines_, "body", [f"{name}: mallory", "x-checksum: 1"]))
+                if connection.response().status == 200:
+                    assert told(recorder.requests[-1]) == says, name
+    assert b"mallory" not in recorder.bytes() and b"eve" not in recorder.bytes()
+
+
+def test_identity_named_in_connection(new_gate, recorder):
+    """Else whoever reads it next would drop the header, or forward none."""
+    gate = new_gate(recorder.port, auth_mode="strict", **PEOPLE)
+    for option in ("x-user", "close, X-User", "keep-alive,\tx_user ,", "x.user", "X-USER,upgrade"):
+        for connections in ([option], ["keep-alive", option], [option, option]):
+            headers = [*(("Connection", value) for value in connections), BEARER, ("X-User", "mallory")]
+            assert hosts.ask(gate.port, "POST", headers=headers).status == 200
+            request = recorder.requests[-1]
+            assert told(request) == ["alice"], option
+            options = ",".join(value for name, value in request.headers if name.lower() == "connection")
+            assert "user" not in spelling(options), options
+
+
+def test_identity_written_inside_a_tunnel(new_gate, recorder):
+    """With a key, and where none is needed: in what is no WebSocket the client would write requests."""
+    inside = lines("POST /v1/b HTTP/1.1", "Host: gate.test", "X-User: mallory", "Content-Length: 0")
+    for mode in ("strict", "off"):
+        gate = new_gate(recorder.port, auth_mode=mode, **PEOPLE)
+        for name, headers in UPGRADES.items():
+            if name.startswith("websocket") or name == "two-headers":
+                continue  # a WebSocket is the client's to write in
+            head = lines("POST /v1/a HTTP/1.1", "Host: gate.test", AUTHORIZED, "Content-Length: 0", *headers)
+            exchange(gate.port, head + inside, quiet=0.3)
+            assert b"mallory" not in recorder.bytes(), name
+            assert "upgrade" not in {spelling(name) for name, _ in recorder.requests[-1].headers}, name
+    assert len(recorder.requests) >= 2 * (len(UPGRADES) - 3)
+
+
+def test_identity_of_a_websocket(new_gate):
+    with upstreams.WebSockets() as server:
+        gate = new_gate(server.port, auth_mode="strict", **PEOPLE)
+        url = f"ws://127.0.0.1:{gate.port}/v1/realtime"
+        forged = {"x-api-key": KEY, "X-User": "mallory", "x_user": "eve"}
+        with connect(url, proxy=None, additional_headers=forged) as client:
+            client.send("hello")
+            assert client.recv(SECONDS) == "hello"
+        (headers,) = server.headers
+        assert [value for name, value in headers if spelling(name) == "x-user"] == ["alice"]
+
+
+# A 401 that a browser's script cannot read, or that a script of another site can
+
+def script_reads(response, origin):
+    """The names of the headers that a script of this origin may read, or None (Fetch standard, "CORS
+    check" and "CORS-safelisted response-header name")."""
+    if response.get("access-control-allow-origin") not in ("*", origin):
+        return None
+    exposed = ",".join(response.all("access-control-expose-headers")).lower()
+    return {name.strip() for name in exposed.split(",")} | {"content-type"}
+
+
+@pytest.mark.parametrize("allowed", ["*", "https://app.test", None])
+def test_denial_in_a_browser(new_gate, recorder, allowed):
+    settings = {} if allowed is None else {"allow_origin": allowed}
+    gate = new_gate(recorder.port, **HEALTH, preflight="none", **settings)
+    with hosts.Connection(gate.port) as connection:
+        for method in ("GET", "HEAD", "POST", "OPTIONS", "DELETE"):
+            for headers in ([], [("x-api-key", WRONG)], [("Authorization", "")], [("x-api-key", WRONG), ("Accept-Encoding", "gzip")]):
+                for origin in ("https://app.test", "https://evil.test"):
+                    response = connection.request(method, "/v1/models", [*headers, ("Origin", origin)])
+                    check_denial(response, method == "HEAD")
+                    reads = script_reads(response, origin)
+                    assert (reads is not None) == (allowed in ("*", origin))
+                    assert reads is None or "www-authenticate" in reads
+                    # A cache must not give one site's answer to another.
+                    varies = {name.strip().lower() for name in ",".join(response.all("vary")).split(",")}
+                    assert ("origin" in varies) == (allowed not in ("*", None))
+            # It is about our answer alone: the upstream's is its own.
+            response = connection.request("GET", "/v1/models", [BEARER, ("Origin", "https://app.test")])
+            assert response.status == 200 and script_reads(response, "https://app.test") is None
+
+
 # An answer that is not ours, or tells more than it must
 
 def test_every_denial_is_one_of_two(new_gate, recorder):

@@ -65,6 +65,13 @@ BAD = [
     ("keys", quoted(f'"api_key":"{KEY}","keys":[{{"key":"{KEY}"}}]')[0]),
     *(("keys", text) for text in quoted(f'"keys":{{"key":"{KEY}"}}', f'"keys":"{KEY}"')),
     ("keys", json.dumps({"auth_mode": "strict", "keys": [{"key": f"{KEY}{n}"} for n in range(9)]}).encode()),
+    *((field, quoted(f'"{field}":{value}')[0]) for field, values in {
+        "match": ('"all"', '""', "true", f'"{KEY}"'),
+        "preflight": ('"cors "', "false", '"CORS"'),
+        "strip": ('"on"', '"none"', "null", f'["{KEY}"]'),
+        "identity_header": ('"X_API.Key"', '"Host"', '"upgrade"', '"x user"', '""', "null", f'"{KEY * 2}"', '"Origin"'),
+        "allow_origin": ('""', '"https://a b"', '"\\u00e9"', f'["{KEY}"]', f'"{KEY * 7}"'),
+    }.items() for value in values),
     # Twice
     ("auth_mode", b'{"auth_mode":"strict","auth_mode":"off"}'),
     ("auth_mode", b'{"auth_mode":"off","auth_mode":"strict"}'),
@@ -79,6 +86,11 @@ BAD = [
             "keys": ("Keys", "KEYS"),
             "sources": ("Sources", "SOURCES"),
             "exempt": ("Exempt", "EXEMPT"),
+            "match": ("Match", "matchs"),
+            "preflight": ("preFlight", "pre-flight", "preflights"),
+            "strip": ("Strip", "strips"),
+            "identity_header": ("identityHeader", "identity-header", "identity_headers"),
+            "allow_origin": ("allowOrigin", "allow-origin", "allow_origins"),
         }.items()
         for spelt in spellings
     ),
@@ -98,6 +110,7 @@ BAD = [
     ),
     *entry("sources", 1, "authorization", {}, {"name": ""}, {"name": "x y"}, {"name": "X-0"}, {"name": "n" * 33}),
     *entry("sources", 2, {"name": "x", "Bearer": True}, {"name": "x", "bearer": 1}, {"name": "x", "scheme": KEY}),
+    *entry("sources", 3, {"name": "x", "bearer": True, "scheme": "a"}, {"name": "x", "scheme": ""}, {"name": "Host"}),
     *entry("exempt", 3, "", "*", "healthz", "/a#b", "/a?b", "/" + "p" * 64, ["/a"]),
     # A key where a name belongs
     *(("", text) for text in (f'{{"{KEY}":"strict"}}'.encode(), *quoted(f'"{KEY}":"{KEY}"', f'"api_key":{KEY}'))),

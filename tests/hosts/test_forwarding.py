@@ -324,6 +324,75 @@ def test_credential_named_in_connection(new_gate, recorder, settings, method, ta
     check_no_credential(gate, recorder, len(options), reason)
 
 
+# Of these, what holds one of the gate's keys is dropped, and what belongs to somebody else goes on.
+MATCHED = {"strip": "matched", "match": "any"}
+TOKEN = "oauth-Gh3Jk8Lm2Np7Qr"
+SPARED = [
+    # (what is sent, what of it arrives); no second Authorization, which is an error to some hosts
+    ([("Authorization", f"Bearer {TOKEN}"), ("x-api-key", KEY)], [("authorization", f"Bearer {TOKEN}")]),
+    ([BEARER, ("x-api-key", TOKEN)], [("x-api-key", TOKEN)]),
+    ([("Authorization", TOKEN), ("x-goog-api-key", KEY)], [("authorization", TOKEN)]),
+    ([BEARER, ("x-api-key", KEY), ("x-goog-api-key", KEY)], []),
+    ([("x-api-key", KEY), ("x-api-key", TOKEN), ("X-Api-Key", KEY)], [("x-api-key", TOKEN)]),
+    ([BEARER, ("x-api-key", TOKEN), ("x-api-key", KEY)], [("x-api-key", TOKEN)]),
+    ([("x-api-key", f"\t{KEY}\t"), ("Authorization", f"Bearer {TOKEN}")], [("authorization", f"Bearer {TOKEN}")]),
+    ([BEARER, ("x-api-key", f"Token\t{KEY}"), ("x-goog-api-key", f"Bearer  {KEY}")], []),
+    ([("Authorization", f"Basic {KEY}"), ("x-api-key", KEY)], []),
+    ([("Authorization", f"bearer {KEY}"), ("x-api-key", KEY)], []),
+    ([BEARER, ("x_api_key", KEY), ("X.API.Key", f"Bearer {KEY}"), ("x-goog_api.key", f"x {KEY}")], []),
+    ([BEARER, ("x_api_key", TOKEN), ("x-goog-api-key", "")], [("x_api_key", TOKEN), ("x-goog-api-key", "")]),
+]
+
+
+@pytest.mark.parametrize("settings, method, target, reason", [
+    (STRICT, "POST", "/v1/models", "key_matched"),
+    (STRICT, "OPTIONS", "/v1/models", "preflight"),
+    (HEALTH, "GET", OPEN, "health"),
+    (OFF, "POST", "/v1/models", "auth_off"),
+], ids=["key", "preflight", "health", "off"])
+def test_credential_of_somebody_else(new_gate, recorder, settings, method, target, reason):
+    gate = new_gate(recorder.port, **settings, **MATCHED)
+    with hosts.Connection(gate.port) as connection:
+        for sent, arrives in SPARED:
+            recorder.requests.clear()
+            assert connection.request(method, target, [("x-other", KEY[:8]), *sent]).status == 200, sent
+            (request,) = recorder.requests
+            carried = [(name.lower(), value) for name, value in request.headers if spelling(name) in SOURCES]
+            assert sorted(carried) == sorted(arrives), sent
+            assert ("x-other", KEY[:8]) in [(name.lower(), value) for name, value in request.headers]
+    assert KEY not in recorder.bytes().decode("latin-1")
+    hosts.wait_until(lambda: len(gate.records()) == len(SPARED))
+    assert {record["reason"] for record in gate.records()} == {reason}
+
+
+def test_every_key_and_scheme_is_matched(new_gate, recorder):
+    """Also a key that has a space in it, and one behind a scheme of another name, in trailers too."""
+    keys = [KEY, f"{KEY} {WRONG}"]
+    sources = [{"name": "authorization", "scheme": "Token"}, {"name": "x-api-key"}]
+    gate = new_gate(recorder.port, auth_mode="strict", keys=[{"key": key} for key in keys], sources=sources, **MATCHED)
+    for value in (f"toKEN   {keys[1]}", f"Token {KEY}", keys[1], f"Token {WRONG}", f"{WRONG} {KEY}"):
+        assert hosts.ask(gate.port, headers=[("x-api-key", KEY), ("Authorization", value)]).status == 200
+        kept = [value for name, value in recorder.requests[-1].headers if spelling(name) in SOURCES]
+        assert kept == ([value] if value == f"Token {WRONG}" else []), value
+    with hosts.Connection(gate.port) as connection:
+        trailers = [f"authorization: Token {KEY}", f"x_api_key: {KEY}"]
+        connection.send(chunked("POST", "/v1", [f"x-api-key: {KEY}", "Trailer: authorization, x_api_key"], "b", trailers))
+        assert connection.response().status in (200, 400)
+    assert KEY not in recorder.bytes().decode("latin-1")
+
+
+@pytest.mark.parametrize("settings, method, target, key, reason", ALLOWED.values(), ids=ALLOWED)
+def test_credential_kept(new_gate, recorder, settings, method, target, key, reason):
+    """All of them, and nothing but them: what makes a connection of a request without a key goes."""
+    gate = new_gate(recorder.port, **settings, strip="off")
+    sent = [("authorization", f"Bearer {key}"), ("x-api-key", key), ("x_api_key", WRONG), ("x-goog-api-key", "")]
+    assert hosts.ask(gate.port, method, target, [*sent, ("X-HTTP-Method", "PUT")]).status == 200
+    (request,) = recorder.requests
+    got = [(name.lower(), value) for name, value in request.headers]
+    assert sorted(header for header in got if spelling(header[0]) in SOURCES) == sorted(sent)
+    assert (("x-http-method", "PUT") in got) == (reason not in ("preflight", "health"))
+
+
 # What is written down
 
 @pytest.mark.parametrize("settings, method, target, headers, reason", DENIED, ids=range(len(DENIED)))
