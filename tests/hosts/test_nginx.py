@@ -51,6 +51,27 @@ def check_invalid(response):
     check_denied(response, hosts.CHALLENGE_INVALID, "invalid_api_key")
 
 
+def ask_http2(port, headers=(), method="GET", target="/v1/models"):
+    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        client = h2.connection.H2Connection()
+        client.initiate_connection()
+        head = [(":method", method), (":scheme", "http"), (":authority", "gate.test"), (":path", target)]
+        client.send_headers(1, [*head, *headers], end_stream=True)
+        connection.sendall(client.data_to_send())
+        response = None
+        while True:
+            data = connection.recv(65536)
+            assert data, "nginx closed the connection"
+            for event in client.receive_data(data):
+                if isinstance(event, h2.events.ResponseReceived):
+                    fields = [(name.decode(), value.decode()) for name, value in event.headers]
+                    response = hosts.Response(int(dict(fields)[":status"]), fields, b"")
+                elif isinstance(event, h2.events.DataReceived):
+                    response.body += event.data
+                elif isinstance(event, (h2.events.StreamEnded, h2.events.StreamReset)):
+                    return response
+
+
 # The answer
 
 
@@ -781,7 +802,24 @@ BAD = [
     ("keygate_source a; keygate_source A;", "keygate_source: this header name is listed twice"),
     ("keygate_source " + "n" * 33 + ";", "keygate_source: the header name is longer than 32 bytes"),
     ("".join(f"keygate_source k{n};" for n in range(9)), "keygate_source: there are more than 8 sources"),
-    ("keygate_source a Bearer;", '"keygate_source" directive takes nothing but "bearer"'),
+    ("keygate_source a Bearer;", '"keygate_source" directive takes nothing but "bearer" or scheme=NAME after'),
+    (f"keygate_source a {KEY};", '"keygate_source" directive takes nothing but "bearer" or scheme=NAME after'),
+    ("keygate_source a scheme=;", '"keygate_source" directive takes nothing but "bearer" or scheme=NAME after'),
+    ("keygate_source a scheme=a:b;", "keygate_source: this is not a valid auth-scheme"),
+    ("keygate_source a scheme=" + "s" * 17 + ";", "keygate_source: the scheme is longer than 16 bytes"),
+    ("keygate_source Upgrade;", "keygate_source: this header"),
+    ("keygate_match all;", 'keygate_match: must be "first" or "any"'),
+    (f"keygate_match {KEY};", 'keygate_match: must be "first" or "any"'),
+    ("keygate_match any; keygate_match any;", '"keygate_match" directive is duplicate'),
+    ("keygate_preflight on;", 'keygate_preflight: must be "options", "cors" or "none"'),
+    ("keygate_strip yes;", 'keygate_strip: must be "sources", "matched" or "off"'),
+    ("keygate_identity_header 'x user';", "keygate_identity_header: "),
+    ("keygate_identity_header X.API_Key;", "keygate_identity_header: "),
+    ("keygate_identity_header connection;", "keygate_identity_header: "),
+    ("keygate_identity_header x; keygate_identity_header x;", '"keygate_identity_header" directive is duplicate'),
+    ("keygate_allow_origin " + "o" * 129 + ";", "keygate_allow_origin: "),
+    ("keygate_allow_origin 'a b';", "keygate_allow_origin: "),
+    ("keygate_allow_origin *; keygate_allow_origin a;", '"keygate_allow_origin" directive is duplicate'),
     ("keygate_exempt healthz;", "keygate_exempt: the exempt path does not start with /"),
     ("keygate_exempt /a?b;", "keygate_exempt: the exempt path contains ? or #"),
     ("keygate_exempt '/a b';", "keygate_exempt: the exempt path contains a byte outside 0x21 to 0x7E"),
@@ -816,6 +854,7 @@ ENTRIES = {
     "key": ("keygate_api_key k{n};", 'keygate_api_key "k ";', "keygate_api_key: the key starts or ends with a space"),
     "label": ("keygate_api_key k{n} label=l{n};", f"keygate_api_key k label={'l' * 33};", "keygate_api_key: the label "),
     "source": ("keygate_source x-{n};", "keygate_source X-2;", "keygate_source: this header name is listed twice"),
+    "scheme": ("keygate_source x-{n};", "keygate_source x scheme=a:b;", "keygate_source: this is not a valid auth-scheme"),
     "path": ("keygate_exempt /{n};", "keygate_exempt up;", "keygate_exempt: the exempt path does not start with /"),
 }
 USES = {
@@ -839,6 +878,47 @@ def test_the_line_of_the_entry_to_blame(tmp_path, entry, use):
     [emerg] = [text for text in got.stderr.splitlines() if "[emerg]" in text]
     assert message in emerg
     assert emerg.endswith(f" in {tmp_path}/list.conf:4")
+
+
+def test_what_a_location_takes_back(gate, upstream):
+    """An empty name or origin is none; and each setting is inherited by itself."""
+    _, port = gate(f"""{GATE} keygate_match any; keygate_preflight none; keygate_allow_origin *;
+        location / {{ PASS }} location /first {{ keygate_match first; PASS }}
+        location /options {{ keygate_preflight options; PASS }} location /quiet {{ keygate_allow_origin ""; PASS }}
+        location /token {{ keygate_source x-token scheme=Token; keygate_source authorization bearer; PASS }}""")
+    both = [WRONG, ("x-api-key", KEY)]
+    for target, status in (("/", 200), ("/first", 401), ("/options", 200), ("/quiet", 200)):
+        got = ask(port, target=target, headers=both)
+        assert got.status == status
+        assert ask(port, "OPTIONS", target).status == (200 if target == "/options" else 401)
+        denied = ask(port, target=target)
+        assert denied.get("access-control-allow-origin") == (None if target == "/quiet" else "*")
+        assert denied.get("vary") is None
+    for value, status in ((f"token  {KEY}", 200), (f"Token {KEY}", 200), (KEY, 200), (f"Bearer {KEY}", 401)):
+        assert ask(port, target="/token", headers=[("x-token", value)]).status == status
+
+
+@pytest.mark.parametrize("name, needs", [
+    ("x_team", "underscores_in_headers on"), ("x.team", "ignore_invalid_headers off"), ("x!", "ignore_invalid_headers off"),
+])  # fmt: skip
+def test_a_source_that_nginx_ignores(tmp_path, name, needs):
+    """Refused, with what would have it read; where the gate is off it is nobody's."""
+    def outcome(http, server_, location):
+        nginx = hosts.Nginx(tmp_path, "")
+        text = f"{http} server {{ listen 127.0.0.1:1; {server_}\n location / {{ {location} }} }}"
+        line = nginx.write(f"keygate_auth_mode strict; keygate_api_key {KEY};\nkeygate_source {name};\n{text}") + 1
+        got = nginx.test()
+        refused = [text for text in got.stderr.splitlines() if "[emerg]" in text]
+        assert (got.returncode != 0) == bool(refused)
+        assert not refused or f'"{needs}" in {nginx.config}:{line}' in refused[0]
+        return "refused" if refused else "taken"
+
+    assert outcome("", "keygate on;", "") == outcome("", "", "keygate on;") == "refused"
+    assert outcome("", "", "") == outcome("", "keygate on; keygate_source x-team;", "") == "taken"
+    assert outcome(f"{needs};", "keygate on;", "") == outcome("", f"{needs}; keygate on;", "") == "taken"
+    assert outcome("ignore_invalid_headers off;", "keygate on;", "") == "taken"
+    if "underscores" not in needs:
+        assert outcome("underscores_in_headers on;", "keygate on;", "") == "refused"
 
 
 def run_key_file(tmp_path, content, mode=0o600, label="", more=""):
@@ -972,6 +1052,17 @@ def test_keys_in_memory(tmp_path):
                 for part in (KEY, KEY[:9], KEY[9:]):
                     assert in_memory(process, part.encode()) == 1
             nginx.reload()
+
+
+def test_keys_in_memory_where_what_is_stripped_differs(tmp_path):
+    """Once more for each other way to strip: what one location has decided, another may forward."""
+    nginx, port = run_key_file(tmp_path, KEY.encode(), more="keygate_strip matched;")
+    nginx.config.write_text(nginx.config.read_text().replace("location / {", "location /b { keygate_strip off; } location / {"))
+    with nginx.start(port):
+        check_denied(ask(port))
+        [worker] = nginx.children()
+        for process in (nginx.process.pid, worker):
+            assert in_memory(process, KEY.encode()) == 2
 
 
 def test_keys_in_memory_where_the_gate_is_off(tmp_path):

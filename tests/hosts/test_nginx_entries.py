@@ -5,7 +5,12 @@ in bindings/nginx/README.md."""
 import hosts
 import pytest
 from hosts import ask
-from test_nginx import GATE, KEY, OTHER, RIGHT, WRONG, check_denied, check_invalid, gate  # noqa: F401
+from test_nginx import GATE, KEY, OTHER, RIGHT, WRONG, ask_http2, check_denied, check_invalid, gate  # noqa: F401
+
+ORIGIN = "https://app.test"
+TELLING = f"""{GATE.replace(KEY, f"{KEY} label=alice")} keygate_identity_header X-User; keygate_allow_origin {ORIGIN};
+    gzip_vary on; gzip on; gzip_types *; add_header Vary X always;"""
+FORGED = [("X-User", "mallory"), ("x_user", "eve"), ("X-USER", "mallory")]
 
 # NAME: (http, server). PASS forwards, FOLDER holds page.html, index.html and part.html. What is
 # asked for is /v1/x unless a third text says so.
@@ -101,7 +106,7 @@ def entry(gate, tmp_path):  # noqa: F811
         to = "@app" if handler.path.startswith("/@app") else "/b/x"
         handler.reply(200, "text/plain", b"", [("X-Accel-Redirect", to)])
 
-    def run(name):
+    def run(name, options=""):
         http, server = ENTRIES[name][:2]
         servers.append(hosts.Upstream(accel))
         for text, to in {
@@ -111,7 +116,7 @@ def entry(gate, tmp_path):  # noqa: F811
             "FOLDER": str(tmp_path),
         }.items():
             server = server.replace(text, to)
-        return gate(f"{GATE} {server}", http)
+        return gate(f"{TELLING} {server}", f"underscores_in_headers on; {http}", options)
 
     servers = []
     yield run
@@ -131,28 +136,62 @@ def test_denied_by_every_way(entry, upstream, name):
     for method in ("GET", "POST") if target == "/" else ("GET", "POST", "DELETE"):
         body = b"{}" if method == "POST" else b""
         for _ in range(2):
-            check_denied(ask(port, method, target, body=body))
-            check_invalid(ask(port, method, target, [WRONG], body))
-            check_invalid(ask(port, method, target, [("x-api-key", OTHER)], body))
+            for headers, check in (([], check_denied), ([WRONG], check_invalid), ([("x-api-key", OTHER)], check_invalid)):
+                response = ask(port, method, target, headers, body)
+                check(response)
+                check_readable(response)
     head = ask(port, "HEAD", target, [WRONG])
     assert (head.status, head.all("www-authenticate")) == (401, [hosts.CHALLENGE_INVALID])
+    check_readable(head)
     assert upstream.requests == []
     assert OTHER not in nginx.log()
 
 
+def check_readable(response):
+    """By a script of that site, and by no cache for another."""
+    assert response.get("access-control-allow-origin") == ORIGIN
+    assert response.get("access-control-expose-headers") == "WWW-Authenticate"
+    assert {"Origin", "X"} <= set(response.all("vary"))
+
+
 @pytest.mark.parametrize("name", ENTRIES)
 def test_allowed_by_every_way(entry, upstream, name):
+    """And the key's label, not what the client says it is, goes wherever the request goes: but for an
+    open location, of which only a subrequest was asked about."""
     _, port = entry(name)
     target = target_of(name)
     with hosts.Connection(port) as connection:
         for _ in range(2):
-            got = connection.request("GET", target, [RIGHT])
+            got = connection.request("GET", target, [*FORGED, RIGHT])
             assert (got.status, got.body, got.all("www-authenticate")) == (200, b"upstream\n", [])
+            assert got.get("access-control-allow-origin") is None
     if target != "/":
-        got = ask(port, "POST", target, [("x-api-key", KEY), ("x-other", "1")], b"{}")
+        got = ask(port, "POST", target, [("x-api-key", KEY), ("x-other", "1"), *FORGED], b"{}")
         assert (got.status, got.body) == (200, b"upstream\n")
     assert upstream.requests
     assert KEY not in upstream.seen()
+    check_told(name, upstream)
+
+
+def check_told(name, upstream):
+    for _, path, headers, _ in upstream.requests:
+        told = [value for key, value in headers if hosts.spelling(key) == "x-user"]
+        assert told == ([] if "open" in name and path != "/auth" else ["alice"]), path
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_every_way_over_http2(entry, upstream, name):
+    _, port = entry(name, "http2")
+    target = target_of(name)
+    for headers, check in (([], check_denied), ([WRONG], check_invalid)):
+        response = ask_http2(port, [*FORGED, *headers], target=target)
+        check(response)
+        check_readable(response)
+    assert upstream.requests == []
+    got = ask_http2(port, [*FORGED, RIGHT], target=target)
+    assert (got.status, got.body, got.all("www-authenticate")) == (200, b"upstream\n", [])
+    assert KEY not in upstream.seen()
+    check_told(name, upstream)
 
 
 @pytest.mark.parametrize(

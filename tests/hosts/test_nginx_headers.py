@@ -5,6 +5,7 @@ import base64
 import contextlib
 import json
 import re
+import socket
 import threading
 
 import hosts
@@ -18,6 +19,7 @@ from test_nginx import (  # noqa: F401
     OTHER,
     RIGHT,
     WRONG,
+    ask_http2,
     check_denied,
     check_invalid,
     gate,
@@ -429,6 +431,7 @@ def test_remote_user(gate, upstream, tmp_path, mode):  # noqa: F811
 
 SENT = [("X-First", "1"), RIGHT, ("X-Middle", "2"), ("x-goog-api-key", OTHER), ("X-Api-Key", OTHER), ("X-Last", "3")]
 KEPT = [header for header in SENT if header[0].startswith("X-") and header[0] != "X-Api-Key"]
+SPARED = [header for header in SENT if header != RIGHT]
 LAST = {
     "try_files @name": ("location / { try_files /none @app; }", "location @app"),
     "try_files uri": ("location / { try_files /none /app; }", "location /app"),
@@ -438,7 +441,7 @@ LAST = {
     ),
     "three locations": (
         "location / { try_files /none @b; } location @b { keygate_strip off; try_files /none /c; } "
-        "location /c { try_files /none @app; }",
+        "location /c { keygate_strip matched; try_files /none @app; }",
         "location @app",
     ),
     "X-Accel-Redirect": ("location / { PASS }", "location /app"),
@@ -453,7 +456,7 @@ def test_the_last_location_decides_what_is_stripped(gate, upstream, last, filler
         200, "text/plain", b"done", [("X-Accel-Redirect", "/app")] * (not handler.path.startswith("/app"))
     ) if last == "X-Accel-Redirect" else handler.reply(200, "text/plain", b"done")
     more = [(f"X-More-{n}", "m") for n in range(filler)]
-    for strip, expected in (("off", SENT), ("on", KEPT)):
+    for strip, expected in (("off", SENT), ("on", KEPT), ("sources", KEPT), ("matched", SPARED), ("off; keygate off", SENT)):
         _, port = gate(f"{GATE} {first} {location} {{ keygate_strip {strip}; PASS }}")
         upstream.requests.clear()
         assert ask(port, target="/v1", headers=[*more, *SENT, *more]).body == b"done"
@@ -545,6 +548,266 @@ def test_the_key_of_every_policy_is_stripped(gate, upstream):  # noqa: F811
     assert request[1] == "/teamb" and KEY not in upstream.seen() and TEAM not in upstream.seen()
     assert ask(port, target="/kept", headers=[RIGHT, TEAM_KEY]).status == 200
     assert KEY in upstream.seen() and TEAM in upstream.seen()
+
+
+def test_what_is_matched_is_the_key_of_any_policy(gate, upstream):  # noqa: F811
+    """In the headers that one of them reads it from."""
+    _, port = gate(f"""{GATE} keygate_strip matched; location / {{ try_files /none /team; }}
+        location = /team {{ {TEAM_GATE} PASS }}""")
+    mine, others = ("x-goog-api-key", "somebody-else"), ("x_team", "another")
+    assert ask(port, headers=[RIGHT, ("x-api-key", KEY), TEAM_KEY, mine, others]).status == 200
+    sent = [item for item in upstream.requests[0][2] if item[0] not in ("Host", "Connection")]
+    assert sent == [mine]
+
+
+def test_what_is_matched_is_what_is_forwarded(gate, upstream):  # noqa: F811
+    """Whoever has put it there since, and not what had been there; in variables as in headers."""
+    nginx, port = gate(
+        f"""{GATE} keygate_match any; keygate_strip matched; proxy_set_header X-A $http_authorization;
+        proxy_set_header X-B $http_x_api_key; proxy_set_header X-Api-Key $http_x_api_key;
+        location / {{ PASS access_by_lua_block {{
+            ngx.req.set_header("x-api-key", "{KEY}") ngx.req.set_header("Authorization", "Bearer theirs") }} }}
+        location /plain {{ if ($http_x_api_key = "") {{ set $x 1; }} if ($http_authorization = "") {{ set $x 1; }} PASS }}""",
+        logged("$http_authorization", "$http_x_api_key"),
+        modules=(hosts.MODULE, *LUA),
+    )
+    theirs = ("x-api-key", "theirs")
+    for target, headers, expected in (
+        ("/", [RIGHT, theirs], ("Bearer theirs", None)),
+        ("/plain", [RIGHT, theirs], (None, "theirs")),
+        ("/plain", [("Authorization", "Bearer theirs"), ("x-api-key", KEY)], ("Bearer theirs", None)),
+    ):
+        upstream.requests.clear()
+        assert ask(port, target=target, headers=headers).status == 200
+        [(_, _, sent, _)] = upstream.requests
+        sent = {name.lower(): value for name, value in sent}
+        assert (sent.get("authorization"), sent.get("x-api-key")) == expected
+        assert (sent.get("x-a"), sent.get("x-b")) == expected
+        assert KEY not in upstream.seen()
+    assert KEY not in log_of(nginx)
+
+
+def test_what_is_matched_of_several_that_nginx_knows(gate, upstream):  # noqa: F811
+    """Those of which it keeps a list: no variable has the one that was dropped."""
+    made = "$http_cookie|$cookie_b|$proxy_add_x_forwarded_for|$http_x_forwarded_for|$http_user_agent"
+    sources = " ".join(f"keygate_source {name};" for name in ("x-api-key", "cookie", "x-forwarded-for", "user-agent"))
+    nginx, port = gate(
+        f"""{GATE} {sources} keygate_match any; keygate_strip matched; if ($http_cookie = "") {{ set $x 1; }}
+        if ($http_x_forwarded_for = "") {{ set $x 1; }} location / {{ proxy_set_header X-Made "{made}"; PASS }}""",
+        logged(made),
+    )
+    keys = [(name, KEY) for name in ("Cookie", "X-Forwarded-For", "User-Agent")]
+    theirs = [("Cookie", "b=2"), ("X-Forwarded-For", "192.0.2.1"), ("User-Agent", "theirs")]
+    for headers in ([*keys, *theirs], [*theirs, *keys], [theirs[0], *keys, *theirs[1:]]):
+        upstream.requests.clear()
+        assert ask(port, headers=[("x-api-key", KEY), *headers]).status == 200
+        [(_, _, sent, _)] = upstream.requests
+        assert [item for item in sent if item[0] in dict(keys)] == theirs
+        assert KEY not in upstream.seen()
+    assert KEY not in log_of(nginx)
+
+
+def test_another_way_to_strip_is_no_other_gate(gate, upstream):  # noqa: F811
+    """What differs only in what is forwarded is not asked again, and lets pass what the other has."""
+    nginx, port = gate(f"""{GATE} satisfy any; keygate_explain on;
+        location / {{ allow 127.0.0.1; deny all; mirror /m; PASS }}
+        location = /m {{ internal; keygate_strip off; keygate_identity_header X-User; PASS }}
+        location /again {{ keygate_strip matched; error_page 401 = @again; PASS }}
+        location @again {{ keygate_strip off; keygate_allow_origin *; PASS }}""")
+    assert ask(port, headers=[WRONG]).status == 200
+    hosts.wait_until(lambda: len(upstream.requests) == 2)
+    assert {request[1]: OTHER in str(request[2]) for request in upstream.requests} == {"/v1/models": False, "/m": True}
+    got = ask(port, target="/again", headers=[WRONG])
+    check_invalid(got)
+    assert got.get("access-control-allow-origin") == "*"
+    assert len(nginx.gate_lines()) == 2
+
+
+# Who it is, for what is behind
+
+ALICE = GATE.replace(KEY, f"{KEY} label=alice") + " keygate_identity_header X-User;"
+FORGED = [("X-User", "mallory"), ("x_user", "eve"), ("X-USER", "mallory")]
+
+
+def told(headers):
+    return [(name, value) for name, value in headers if hosts.spelling(name) in ("x-user", "x-team-user")]
+
+
+BOB = f"{TEAM_GATE.replace(TEAM, TEAM + ' label=bob')} keygate_identity_header X-Team-User;"
+LAST_TOLD = {
+    "/": [("x-team-user", "bob")],
+    "/try": [("x-team-user", "bob")],
+    "/accel": [("x-team-user", "bob")],
+    "/mine": [("x-user", "alice")],
+    "/off": [("x-user", "alice")],
+    "/second": [("x-user", "alice")],
+    "/none": [],
+    "/quiet": [],
+    "/mode": [],
+    "/login": [],
+}
+
+
+@pytest.mark.parametrize("target", LAST_TOLD)
+def test_the_identity_is_that_of_the_last_decision(gate, upstream, target):  # noqa: F811
+    """Not that of a policy before, nor of one that has denied, nor the client's."""
+    upstream.answer = lambda handler, _: handler.reply(
+        200, "text/plain", b"up", [("X-Accel-Redirect", "/team")] * (handler.path == "/accel")
+    )
+    _, port = gate(
+        f"""{ALICE} proxy_set_header X-A $http_x_user-$http_x_team_user; error_page 502 = @team;
+        location / {{ proxy_pass http://127.0.0.1:1; }} location @team {{ {BOB} PASS }} location /team {{ {BOB} PASS }}
+        location /try {{ try_files /none @team; }} location /accel {{ PASS }} location /mine {{ PASS }}
+        location /none {{ try_files /none @none; }} location @none {{ keygate_identity_header ""; PASS }}
+        location /quiet {{ try_files /none @quiet; }} location @quiet {{ {TEAM_GATE} PASS }}
+        location /off {{ try_files /none @off; }} location @off {{ keygate off; keygate_strip off; PASS }}
+        location /mode {{ try_files /none @mode; }} location @mode {{ keygate_auth_mode off; PASS }}
+        location /login {{ error_page 401 = @login; keygate_api_key {OTHER} label=carol; PASS }}
+        location @login {{ keygate off; PASS }}
+        location /second {{ error_page 401 = @second; keygate_api_key {OTHER} label=carol; PASS }}
+        location @second {{ PASS }}""",
+        "underscores_in_headers on;",
+    )
+    # A header of a policy that was not asked is a header like any other.
+    forged = FORGED + [("X-Team-User", "mallory"), ("X_Team-User", "eve")] * ("bob" in str(LAST_TOLD[target]))
+    assert ask(port, target=target, headers=[*forged, RIGHT, TEAM_KEY]).status == 200
+    *before, (_, _, headers, _) = upstream.requests
+    assert told(headers) == LAST_TOLD[target]
+    by_name = dict(LAST_TOLD[target])
+    assert dict(headers)["X-A"] == f"{by_name.get('x-user', '')}-{by_name.get('x-team-user', '')}"
+    assert [("x-user", "alice") in told(headers) for _, _, headers, _ in before] == [True] * (target == "/accel")
+
+
+@pytest.mark.parametrize("strip", ["sources", "matched", "off"])
+@pytest.mark.parametrize("count", [0, 14, 15, 16, 17, 40])  # nginx keeps 20 headers in a part of its list
+def test_the_identity_in_every_place(gate, upstream, strip, count):  # noqa: F811
+    """Main request and subrequests have lists that share their parts."""
+    _, port = gate(
+        f"""{ALICE} keygate_strip {strip}; location / {{ auth_request /auth; try_files /none @app; }}
+        location @app {{ mirror /m; PASS }} location = /auth {{ internal; {NOBODY} PASS }}
+        location = /m {{ internal; keygate off; {NOBODY} PASS }}""",
+        "underscores_in_headers on;",
+    )
+    filler = [(f"X-Filler-{n}", str(n)) for n in range(count)]
+    for forged in ([], FORGED[:1], FORGED):
+        upstream.requests.clear()
+        assert ask(port, headers=[*forged, *filler, RIGHT, *forged, ("X-Last", "l")]).status == 200
+        hosts.wait_until(lambda: len(upstream.requests) == 3)
+        for _, path, headers, _ in upstream.requests:
+            assert told(headers) == [("x-user", "alice")], path
+            assert [item for item in headers if item[0].startswith("X-Filler")] == filler
+            assert ("X-Last", "l") in headers and (RIGHT in headers) == (strip == "off")
+
+
+def test_the_identity_in_variables(gate, upstream):  # noqa: F811
+    """They say what is forwarded, and before that what was sent; also where a subrequest runs beside."""
+    nginx, port = gate(
+        f"""{ALICE} location / {{ set $early $http_x_user; mirror /m; mirror_request_body off;
+            proxy_set_header X-A $early-$http_x_user; PASS }}
+        location = /m {{ {TEAM_GATE} keygate_identity_header X-User; proxy_set_header X-A -$http_x_user; PASS }}
+        location /try {{ try_files /none @next; }}
+        location @next {{ set $early $http_x_user; keygate_strip off; proxy_set_header X-A $early-$http_x_user; PASS }}""",
+        f"limit_req_zone $http_x_user zone=one:64k rate=999r/s; limit_req zone=one burst=99; {logged('$http_x_user')}",
+    )
+    for target in ("/v1", "/try"):
+        for forged in ([], [("X-User", "mallory")]):
+            upstream.requests.clear()
+            assert ask(port, target=target, headers=[*forged, RIGHT, TEAM_KEY]).status == 200
+            hosts.wait_until(lambda count=1 + (target == "/v1"): len(upstream.requests) == count)
+            early = "mallory" if forged else ""
+            for _, path, headers, _ in upstream.requests:
+                assert dict(headers)["X-A"] == ("-" if path == "/m" else f"{early}-alice"), path
+    assert ask(port, headers=[("X-User", "mallory")]).status == 401
+    assert log_of(nginx).splitlines() == ["alice"] * 4 + [""]
+
+
+def test_an_identity_in_a_header_that_nginx_knows(gate, upstream):  # noqa: F811
+    """Of which it keeps a pointer, or an array: they are those of what is forwarded."""
+    for name, variable in (("X-Forwarded-For", "$proxy_add_x_forwarded_for"), ("User-Agent", "$http_user_agent")):
+        _, port = gate(f"""{ALICE.replace("X-User", name)} proxy_set_header X-A {variable};
+            location / {{ PASS }} location /again {{ try_files /none @again; }} location @again {{ PASS }}
+            location /gone {{ try_files /none @gone; }} location @gone {{ keygate_identity_header ""; PASS }}
+            location /open {{ keygate off; PASS }}""")
+        for target, expected in (("/", "alice"), ("/again", "alice"), ("/gone", ""), ("/open", "mallory")):
+            upstream.requests.clear()
+            assert ask(port, target=target, headers=[(name, "mallory"), RIGHT]).status == 200
+            sent = {key.lower(): value for key, value in upstream.requests[0][2]}
+            also = ", 127.0.0.1" if expected and "add" in variable else "127.0.0.1" if "add" in variable else ""
+            assert sent.get("x-a", "") == expected + also, (name, target)
+            assert sent.get(name.lower(), "") == expected
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_connection_does_not_name_the_identity(gate, upstream, block):  # noqa: F811
+    """Also where the operator forwards what the client says of the connection."""
+    _, port = gate(f"{ALICE} keygate_strip off; location / {{ {upgrading(block)} }}", MAP)
+    for option in ("x-user", "close, X-User ,x", "Upgrade,\tx-USER", "x_user", "keep-alive", ""):
+        upstream.requests.clear()
+        assert ask(port, headers=[("Connection", option), ("X-User", "mallory"), RIGHT]).status == 200
+        [(_, _, headers, _)] = upstream.requests
+        assert told(headers) == [("x-user", "alice")]
+        connection = dict(headers).get("Connection", "")
+        assert "user" not in connection.lower()
+        if block == "as received" and "user" not in option.lower():
+            assert connection == option
+
+
+@pytest.mark.parametrize("protocol", ["fastcgi", "scgi", "uwsgi"])
+def test_the_identity_before_other_upstreams(gate, protocol):  # noqa: F811
+    """As the parameter HTTP_X_USER, once; a Connection that names it is not among them."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        received = []
+
+        def take():
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(5)
+                received.append(connection.recv(65536))
+
+        thread = threading.Thread(target=take, daemon=True)
+        thread.start()
+        to = f"include /etc/nginx/{protocol}_params; {protocol}_pass 127.0.0.1:{listener.getsockname()[1]};"
+        _, port = gate(f"{ALICE} location / {{ {to} }}", "underscores_in_headers on;")
+        assert ask(port, headers=[*FORGED, ("Connection", "x-user"), RIGHT]).status == 502
+        thread.join(10)
+    assert received[0].count(b"HTTP_X_USER") == 1 and received[0].count(b"alice") == 1
+    assert not any(text in received[0] for text in (b"mallory", b"eve", b"HTTP_CONNECTION"))
+
+
+def test_the_identity_before_grpc(gate, upstream):  # noqa: F811
+    """Which is HTTP/2: nginx itself takes it, and forwards what came."""
+    behind = hosts.free_port()
+    _, port = gate(
+        f"{ALICE} location / {{ grpc_pass grpc://127.0.0.1:{behind}; }}",
+        f"underscores_in_headers on; server {{ listen 127.0.0.1:{behind} http2; location / {{ PASS }} }}",
+    )
+    assert ask(port, headers=[*FORGED, ("Connection", "x-user"), RIGHT]).status == 200
+    assert told(upstream.requests[0][2]) == [("x-user", "alice")] and KEY not in upstream.seen()
+
+
+def test_the_identity_over_http2(gate, upstream):  # noqa: F811
+    _, port = gate(f"{ALICE} keygate_allow_origin https://app.test; location / {{ PASS }}", options="http2")
+    got = ask_http2(port, [("x-user", "mallory"), ("x-api-key", KEY), ("x-user", "eve")])
+    assert got.status == 200 and told(upstream.requests[0][2]) == [("x-user", "alice")]
+    for method in ("GET", "HEAD", "POST"):
+        got = ask_http2(port, [("x-user", "mallory"), ("origin", "https://app.test")], method)
+        assert (got.status, got.get("access-control-allow-origin")) == (401, "https://app.test")
+        assert got.get("access-control-expose-headers") == "WWW-Authenticate" and got.all("vary") == ["Origin"]
+        assert (b"missing_api_key" in got.body) == (method != "HEAD")
+    assert len(upstream.requests) == 1
+
+
+def test_what_another_module_says_who_it_is(gate, upstream):  # noqa: F811
+    """It is dropped as the client's is, where it is added before the gate has settled what is forwarded."""
+    _, port = gate(
+        f"""{ALICE} location / {{ more_set_input_headers 'X-User: root'; try_files /none @app; }}
+        location @app {{ more_set_input_headers 'X_User: root'; PASS }}""",
+        "underscores_in_headers on;", modules=(hosts.MODULE, HEADERS_MORE),
+    )  # fmt: skip
+    for forged in ([], FORGED):
+        upstream.requests.clear()
+        assert ask(port, headers=[*forged, RIGHT]).status == 200
+        assert told(upstream.requests[0][2]) == [("x-user", "alice")]
 
 
 def test_a_mirror_with_a_policy_of_its_own(gate, upstream):  # noqa: F811
