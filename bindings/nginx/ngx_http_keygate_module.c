@@ -69,6 +69,7 @@ struct ngx_http_keygate_policy_s {
     ngx_http_keygate_policy_t   *rules;     /* the first of those that decide alike */
     ngx_http_keygate_policy_t   *strips[NGX_HTTP_KEYGATE_STRIPS];
     unsigned                     used:1;
+    unsigned                     linted:1;  /* or another that decides alike */
     keygate_policy               policy;
 };
 
@@ -2669,6 +2670,33 @@ ngx_http_keygate_policy(ngx_conf_t *cf, ngx_http_keygate_settings_t *settings)
 }
 
 
+/* Says what is probably a mistake, once for all policies that decide alike. */
+static void
+ngx_http_keygate_lint(ngx_conf_t *cf, ngx_http_keygate_loc_conf_t *kcf,
+    ngx_http_keygate_policy_t *p)
+{
+    uint32_t  bit, lints;
+
+    if (p->rules->linted) {
+        return;
+    }
+
+    p->rules->linted = 1;
+
+    lints = keygate_lints(&p->policy);
+
+    for (bit = 1; bit; bit <<= 1) {
+        if (lints & bit) {
+            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                          "keygate lint: %s: %s in %V:%ui",
+                          keygate_lint_name(bit),
+                          keygate_lint_text(bit, KEYGATE_LANGUAGE_EN),
+                          &kcf->place.file, kcf->place.line);
+        }
+    }
+}
+
+
 /* A header that nginx ignores before the gate is asked can never hold a key. */
 static ngx_int_t
 ngx_http_keygate_look_at_sources(ngx_conf_t *cf, ngx_http_keygate_list_t *list)
@@ -2794,14 +2822,7 @@ ngx_http_keygate_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    if (!p->used && p->strict == p
-        && keygate_policy_key_count(&p->policy) == 0)
-    {
-        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                      "keygate is on without a key: whatever needs one "
-                      "will be denied in %V:%ui",
-                      &conf->place.file, conf->place.line);
-    }
+    ngx_http_keygate_lint(cf, conf, p);
 
     p->used = 1;
     p->strict->used = 1;

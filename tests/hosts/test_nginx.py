@@ -1019,11 +1019,48 @@ def test_warnings(tmp_path):
     nginx, _ = run_key_file(tmp_path, b"# none\n")
     got = nginx.test()
     assert got.returncode == 0
-    assert "holds no key" in got.stderr and "keygate is on without a key" in got.stderr
+    assert "holds no key" in got.stderr and "keygate lint: no_key: " in got.stderr
     nginx.write(server(hosts.free_port(), "keygate_auth_mode strict;"))
     got = nginx.test()
     assert got.returncode == 0
     assert '"keygate on" stands nowhere' in got.stderr
+
+
+LINTS = [
+    # (directives, the codes)
+    (f"keygate_api_key {KEY};", []),
+    ("", ["no_key"]),
+    (f"keygate_api_key {KEY}; keygate_api_key {KEY};", ["key_repeated"]),
+    (f"keygate_api_key 'Bearer {OTHER}';", ["key_bearer"]),
+    (f"keygate_auth_mode off; keygate_api_key {KEY};", ["open"]),
+    ("keygate_api_key sk-short1;", ["key_short"]),
+    (f"keygate_api_key {KEY}; keygate_exempt /health/;", ["exempt_pattern"]),
+    (f"keygate_api_key {KEY}; keygate_source x_key;", ["source_underscore"]),
+]
+
+
+@pytest.mark.parametrize("text, codes", LINTS, ids=range(len(LINTS)))
+def test_lints(tmp_path, text, codes):
+    """Once for each configuration of the gate, at the start and at a reload, where the gate is on, with
+    its line and in the library's words."""
+    port = hosts.free_port()
+    nginx = hosts.Nginx(tmp_path, "")
+    text += " keygate_auth_mode strict;" * ("auth_mode" not in text)
+    line = nginx.write(f"""underscores_in_headers on;
+        {server(port, f"{text} keygate on; location / {{ keygate_strip off; }} location /b {{ keygate_match any; keygate off; }}")}
+        """)
+    pattern = re.compile(r"\[warn\] (?:\d+#\d+: )?keygate lint: ([a-z_]+): (\S.*) in (\S+):(\d+)$", re.MULTILINE)
+    got = nginx.test()
+    found = pattern.findall(got.stderr)
+    assert got.returncode == 0 and [code for code, *_ in found] == codes
+    assert all((path, int(at)) == (str(nginx.config), line + 1) for *_, path, at in found)
+    with nginx.start(port):
+        ask(port)  # whose answer shows that the worker is there
+        nginx.error_log.write_text("")
+        nginx.reload()
+        assert [code for code, *_ in pattern.findall(nginx.log())] == codes
+        for key in re.findall(r"sk-\w+", text):
+            assert key[3:9] not in nginx.log() + got.stderr
 
 
 def in_memory(process, text):
