@@ -15,9 +15,7 @@ GROUPS = [
     path.stem for path in sorted(hosts.VECTORS.glob("*.jsonl")) if path.stem not in ("config_errors", "input_errors")
 ]
 FIELDS = ("verdict", "reason", "effective_mode", "source", "header_index", "key_index", "findings")
-# Requests that each mode allows or denies by another rule than any vector of the other kind.
-PREFLIGHT = ("OPTIONS", "/sentinel", [])
-KEYLESS = ("GET", "/sentinel", [])
+PREFLIGHT = ("OPTIONS", "/sentinel", [("Origin", "http://a"), ("Access-Control-Request-Method", "GET")])
 
 
 def load(group):
@@ -48,6 +46,22 @@ def not_http(request):
     return None
 
 
+def sentinel(vector):
+    """A request that another rule decides than the vector's, and that rule's reason."""
+    config, want = vector["input"]["config"], vector["output"]
+    if want["reason"] != "preflight" and config.get("preflight") != "none":
+        return PREFLIGHT, "preflight"
+    if want["effective_mode"] == "off":
+        reason = "auth_off"
+    else:
+        reason = "credential_missing" if config.get("api_key") or config.get("keys") else "no_key_configured"
+    if reason != want["reason"]:
+        return ("GET", "/sentinel", []), reason
+    assert reason == "credential_missing", f"{vector['name']}: every request is decided so"
+    source = config.get("sources", [{"name": "x-api-key"}])[0]["name"]
+    return ("GET", "/sentinel", [(source, "no-key-at-all")]), "key_mismatch"
+
+
 class Asking:
     """The vectors of one configuration, one after the other."""
 
@@ -74,11 +88,10 @@ class Asking:
     def record(self, vector):
         """The record of a request that has been answered, or None if the host never asked the core:
         then the record of a request that is sent behind it, by another rule, is the next."""
-        rule = vector["output"]["reason"]
-        behind = KEYLESS if rule == "preflight" else PREFLIGHT
+        behind, reason = sentinel(vector)
         self.ask(*behind)
         first = self.records(self.seen + 1)[self.seen]
-        is_behind = (first["reason"] == "preflight") == (behind is PREFLIGHT)
+        is_behind = first["reason"] == reason
         self.seen += 1 if is_behind else 2
         self.records(self.seen)
         return None if is_behind else first
@@ -90,7 +103,7 @@ class Asking:
             return reason, None
         response = self.ask(request["method"], request["target"], request["headers"])
         status = response and response.status
-        if status in (200, 401):
+        if status in (101, 200, 401):
             record = self.records(self.seen + 1)[self.seen]
             self.seen += 1
         elif (record := self.record(vector)) is None:
@@ -106,7 +119,7 @@ class Asking:
             return None, f"expected {expected}, got {got}"
         if want["verdict"] == "allow":
             # What it allows, a host may still find no way to forward.
-            return None, None if status in (200, 400, 404) else f"allowed with {status}"
+            return None, None if status in (101, 200, 400, 404) else f"allowed with {status}"
         if status != 401 or response.get("www-authenticate") is None:
             return None, f"denied with {status}"
         code = "missing" if want["reason"] == "credential_missing" else "invalid"
