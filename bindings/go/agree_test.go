@@ -20,7 +20,7 @@ func anyHeader(r *rand.Rand) http.Header {
 	}
 	names := []string{
 		"Authorization", "authorization", "AUTHORIZATION", "X-Api-Key", "x-api-key", "X-API-KEY", "X_api_key", "X.Api.Key",
-		"X-Goog-Api-Key", "x-goog-api-key", "Host", "host", "HOST", "Api-Key", "api-key", "", "X Api Key", "Accept",
+		"X-Goog-Api-Key", "x-goog-api-key", "Origin", "Access-Control-Request-Method", "Host", "host", "HOST", "Api-Key", "api-key", "", "X Api Key", "Accept",
 	}
 	values := []string{right, "Bearer " + right, "bearer " + right, "Bearer" + right, "wrong", "", " ", "\xff"}
 	h := http.Header{}
@@ -34,7 +34,7 @@ func anyHeader(r *rand.Rand) http.Header {
 	return h
 }
 
-var verdict = regexp.MustCompile(`^verdict: (allowed|denied with 401), (\w+) `)
+var verdict = regexp.MustCompile(`^(Allowed|Denied): .* \((?:401, )?(\w+), rule \d\)\n`)
 
 // explained is the decision that an explanation speaks of.
 func explained(t *testing.T, text string) string {
@@ -43,7 +43,7 @@ func explained(t *testing.T, text string) string {
 	if found == nil {
 		t.Fatalf("no verdict: %q", text)
 	}
-	return fmt.Sprint(found[1] == "allowed", " ", found[2])
+	return fmt.Sprint(found[1] == "Allowed", " ", found[2])
 }
 
 func decided(d keygate.Decision) string { return fmt.Sprint(d.Allow, " ", d.Reason) }
@@ -53,7 +53,10 @@ func decided(d keygate.Decision) string { return fmt.Sprint(d.Allow, " ", d.Reas
 func TestEveryWayOfAskingAgrees(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var policies []*keygate.Policy
-	for _, sources := range []string{"", `,"sources":[{"name":"host"},{"name":"x-api-key"}]`, `,"sources":[{"name":"X-API-key","bearer":true},{"name":"HOST"}]`, `,"sources":[]`} {
+	for _, sources := range []string{
+		"", `,"sources":[{"name":"X-API-key","bearer":true},{"name":"x-goog-api-key"}]`, `,"sources":[]`, `,"match":"any"`,
+		`,"preflight":"cors"`, `,"match":"any","preflight":"cors","sources":[{"name":"x-api-key"},{"name":"authorization","scheme":"BEARER"}]`,
+	} {
 		for _, mode := range []string{"strict", "all_except_health", "off"} {
 			policies = append(policies, policyOf(t, fmt.Sprintf(`{"auth_mode":%q,"api_key":%q%s}`, mode, right, sources)))
 		}

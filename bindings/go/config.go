@@ -28,6 +28,18 @@ type Config struct {
 	// Exempt are up to 8 paths of up to 64 bytes of 0x21 to 0x7E that AllExceptHealth leaves open to GET and
 	// HEAD. Nil: "/healthz". Empty: none.
 	Exempt []string `json:"exempt"`
+	// Match says which source decides.
+	Match MatchMode `json:"match"`
+	// Preflight says which requests pass as a preflight.
+	Preflight PreflightMode `json:"preflight"`
+	// Strip says which of the sources' headers are dropped before a request is forwarded.
+	Strip StripMode `json:"strip"`
+	// IdentityHeader, where it is set, is the header that tells what a request is forwarded to the label
+	// of its key. It has 1 to 32 bytes and is no spelling of a header that the gate reads or drops.
+	IdentityHeader string `json:"identity_header,omitempty"`
+	// AllowOrigin, where it is set, is sent with a 401 as Access-Control-Allow-Origin: "*" or an origin
+	// of up to 128 bytes.
+	AllowOrigin string `json:"allow_origin,omitempty"`
 }
 
 // UnmarshalJSON always fails: encoding/json would take other texts than Parse does.
@@ -49,6 +61,9 @@ type Source struct {
 	Name string `json:"name"`
 	// Bearer says that a leading "Bearer " is not part of the credential.
 	Bearer bool `json:"bearer"`
+	// Scheme, without Bearer, is an auth-scheme of 1 to 16 bytes: in any case, and with the spaces behind
+	// it, it is not part of the credential.
+	Scheme string `json:"scheme,omitempty"`
 }
 
 // Secret holds a key. No form that fmt, log, log/slog or encoding/json give it shows a byte of it,
@@ -128,6 +143,16 @@ const (
 	ErrTextAfter      Status = C.KEYGATE_ERR_TEXT_AFTER
 	ErrEncoding       Status = C.KEYGATE_ERR_ENCODING
 	ErrKeysElsewhere  Status = C.KEYGATE_ERR_KEYS_ELSEWHERE
+	ErrHeaderReserved Status = C.KEYGATE_ERR_HEADER_RESERVED
+	ErrIdentityTaken  Status = C.KEYGATE_ERR_IDENTITY_TAKEN
+	ErrMatch          Status = C.KEYGATE_ERR_MATCH
+	ErrPreflight      Status = C.KEYGATE_ERR_PREFLIGHT
+	ErrStrip          Status = C.KEYGATE_ERR_STRIP
+	ErrSchemeTwice    Status = C.KEYGATE_ERR_BEARER_AND_SCHEME
+	ErrSchemeTooLong  Status = C.KEYGATE_ERR_SCHEME_TOO_LONG
+	ErrSchemeNotToken Status = C.KEYGATE_ERR_SCHEME_NOT_TOKEN
+	ErrOriginLength   Status = C.KEYGATE_ERR_ORIGIN_LENGTH
+	ErrOriginByte     Status = C.KEYGATE_ERR_ORIGIN_BYTE
 )
 
 // Name gives the status's name, "key_too_long" for example.
@@ -260,7 +285,7 @@ func (c Config) build(storage *C.keygate_policy, err *C.keygate_config_error) C.
 	config.api_key = pinned(&pins, c.APIKey.Reveal())
 	config.keys, config.key_count = lentKeys(&pins, c.Keys)
 	config.sources, config.source_count = lent(&pins, c.Sources, func(source Source) C.keygate_source {
-		s := C.keygate_source{name: pinned(&pins, source.Name)}
+		s := C.keygate_source{name: pinned(&pins, source.Name), scheme: pinned(&pins, source.Scheme)}
 		if source.Bearer {
 			s.flags = C.KEYGATE_SOURCE_BEARER
 		}
@@ -269,6 +294,11 @@ func (c Config) build(storage *C.keygate_policy, err *C.keygate_config_error) C.
 	config.exempt, config.exempt_count = lent(&pins, c.Exempt, func(path string) C.keygate_str {
 		return pinned(&pins, path)
 	})
+	config.match = C.int32_t(c.Match)
+	config.preflight = C.int32_t(c.Preflight)
+	config.strip = C.int32_t(c.Strip)
+	config.identity_header = pinned(&pins, c.IdentityHeader)
+	config.allow_origin = pinned(&pins, c.AllowOrigin)
 	return C.keygate_policy_init(storage, C.sizeof_keygate_policy, &config, err)
 }
 

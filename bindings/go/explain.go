@@ -36,6 +36,33 @@ func (f Finding) Text(language Language) string {
 	return C.GoString(C.keygate_finding_text(C.uint32_t(f), C.keygate_language(language)))
 }
 
+// Lint is one of the things that are probably a mistake in a configuration, a row in the table of lints
+// of keygate.h.
+type Lint uint32
+
+// String gives the lint's name, "key_short" for example.
+func (l Lint) String() string { return C.GoString(C.keygate_lint_name(C.uint32_t(l))) }
+
+// MarshalText gives the lint's name.
+func (l Lint) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// Text is what is wrong and what to change, in one sentence.
+func (l Lint) Text(language Language) string {
+	return C.GoString(C.keygate_lint_text(C.uint32_t(l), C.keygate_language(language)))
+}
+
+// Lints gives what is probably a mistake in the configuration. Log each as a warning, when the program
+// starts and when it reloads.
+func (p *Policy) Lints() []Lint {
+	m := p.shared()
+	defer runtime.KeepAlive(m)
+	found := []Lint{}
+	for bits := C.keygate_lints(m.storage); bits != 0; bits &= bits - 1 {
+		found = append(found, Lint(bits&-bits))
+	}
+	return found
+}
+
 // Findings gives what Explain finds, as codes. It is for the operator too.
 func (p *Policy) Findings(method, target string, h http.Header) []Finding {
 	found := []Finding{}

@@ -34,7 +34,8 @@ func TestKeylessAllowIsOneRequest(t *testing.T) {
 	next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r })
 	gate := new(keygate.Gate)
 	for _, keep := range []bool{false, true} {
-		server := httptest.NewServer(&keygate.Handler{Gate: gate, Next: next, KeepCredentials: keep})
+		strip := map[bool]string{false: "sources", true: "off"}[keep]
+		server := httptest.NewServer(&keygate.Handler{Gate: gate, Next: next})
 		for _, c := range []struct {
 			mode, method, path, key string
 			keyless                 bool
@@ -47,7 +48,7 @@ func TestKeylessAllowIsOneRequest(t *testing.T) {
 			{"strict", "GET", "/", right, false},
 			{"off", "GET", "/", "", false},
 		} {
-			gate.Swap(policyOf(t, fmt.Sprintf(`{"auth_mode":%q,"api_key":%q}`, c.mode, right)))
+			gate.Swap(policyOf(t, fmt.Sprintf(`{"auth_mode":%q,"api_key":%q,"strip":%q}`, c.mode, right, strip)))
 			for _, name := range beyond {
 				for _, spelling := range spellings(name) {
 					got = nil
@@ -78,10 +79,10 @@ func TestKeylessAllowIsOneRequest(t *testing.T) {
 func TestKeptCredentialIsOneRequest(t *testing.T) {
 	var got *http.Request
 	next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r })
-	for _, name := range beyond {
+	for _, name := range beyond[1:] { // Upgrade is no source
 		gate := new(keygate.Gate)
-		gate.Swap(policyOf(t, fmt.Sprintf(`{"auth_mode":"strict","api_key":%q,"sources":[{"name":%q}]}`, right, name)))
-		handler := &keygate.Handler{Gate: gate, Next: next, KeepCredentials: true}
+		gate.Swap(policyOf(t, fmt.Sprintf(`{"auth_mode":"strict","api_key":%q,"strip":"off","sources":[{"name":%q}]}`, right, name)))
+		handler := &keygate.Handler{Gate: gate, Next: next}
 		for method, kept := range map[string]bool{"OPTIONS": false, "GET": true} {
 			r := httptest.NewRequest(method, "/", nil)
 			r.RequestURI = "/"
@@ -128,12 +129,7 @@ func TestStripConnection(t *testing.T) {
 			t.Errorf("%q was written over", c.options)
 		}
 	}
-	h := http.Header{"Connection": {"k", "close"}, "X-Other": {"a"}}
-	policyOf(t, `{"auth_mode":"strict","sources":[{"name":"connection"}]}`).Strip(keyed, h)
-	if len(h) != 1 || len(h["X-Other"]) != 1 {
-		t.Errorf("left of a source that is called so: %q", h)
-	}
-	h = http.Header{"X-Api-Key": nil, "x_api_key": {}, "Authorization": {"a", "b"}, "X-Kept": nil}
+	h := http.Header{"X-Api-Key": nil, "x_api_key": {}, "Authorization": {"a", "b"}, "X-Kept": nil}
 	policy.Strip(keyed, h)
 	if _, kept := h["X-Kept"]; len(h) != 1 || !kept {
 		t.Errorf("left: %q", h)
@@ -302,3 +298,112 @@ func (c connection) answer(t testing.TB, method string) *http.Response {
 }
 
 func (c connection) Read(to []byte) (int, error) { return c.Reader.Read(to) }
+
+// With the identity header, the upstream learns whose key it was, and from nobody but the gate.
+func TestIdentity(t *testing.T) {
+	var got *http.Request
+	next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		got = r
+	})
+	for _, strip := range []string{"sources", "matched", "off"} {
+		policy := policyOf(t, fmt.Sprintf(`{"auth_mode":"all_except_health","identity_header":"x-user","strip":%q,"keys":[{"key":%q,"label":"alice"},{"key":"sk-without-a-label"}]}`, strip, right))
+		server := httptest.NewServer(policy.Middleware(next))
+		for _, c := range []struct{ line, key, want string }{
+			{"GET / HTTP/1.1", right, "alice"},
+			{"GET / HTTP/1.1", "sk-without-a-label", ""},
+			{"OPTIONS / HTTP/1.1", right, ""},
+			{"GET /healthz HTTP/1.1", "", ""},
+		} {
+			got = nil
+			raw(t, server, c.line+"\r\nHost: a\r\nConnection: X-User, upgrade, close\r\nUpgrade: h2c\r\nX-User: mallory\r\nx_user: mallory\r\nX.USER: mallory\r\nx-user: bob\r\nX-Api-Key: "+c.key+
+				"\r\nTransfer-Encoding: chunked\r\nTrailer: X-User\r\n\r\n0\r\nX-User: mallory\r\n\r\n")
+			if got == nil {
+				t.Fatalf("%s, %s: denied", strip, c.line)
+			}
+			var users []string
+			for name, values := range got.Header {
+				if strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(name)) == "x-user" {
+					users = append(users, values...)
+				}
+			}
+			if strings.Join(users, ",") != c.want || got.Trailer.Get("X-User") != "" {
+				t.Errorf("%s, %s: %q, trailer %q", strip, c.line, users, got.Trailer)
+			}
+			if options := strings.ToLower(strings.Join(got.Header["Connection"], ",")); strings.Contains(options, "x-user") || strings.Contains(options, "upgrade") || got.Header.Get("Upgrade") != "" {
+				t.Errorf("%s, %s: Connection: %s, Upgrade: %s", strip, c.line, options, got.Header.Get("Upgrade"))
+			}
+		}
+		// A WebSocket is one connection, and the header stands in the request that opens it.
+		raw(t, server, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nX-User: mallory\r\nX-Api-Key: "+right+"\r\n\r\n")
+		if got.Header.Get("Upgrade") != "websocket" || !strings.Contains(got.Header.Get("Connection"), "Upgrade") || got.Header.Get("X-User") != "alice" {
+			t.Errorf("%s: %q", strip, got.Header)
+		}
+		server.Close()
+	}
+}
+
+// Of what a client sends, only the gate's key stays here; what belongs to another service goes on.
+func TestStripMatched(t *testing.T) {
+	policy := policyOf(t, fmt.Sprintf(`{"auth_mode":"strict","api_key":%q,"match":"any","strip":"matched"}`, right))
+	d := policy.Decide("POST", "/", http.Header{"Authorization": {"Bearer sk-ant-oat01-abc"}, "X-Api-Key": {right}})
+	if !d.Allow || d.Source != "x-api-key" {
+		t.Fatalf("%+v", d)
+	}
+	h := http.Header{
+		"Authorization": {"Bearer sk-ant-oat01-abc", "Bearer " + right, "Basic " + right, "other"}, "X-Api-Key": {right}, "X_api_key": {"a\t" + right, "b"}, "Cookie": {right},
+	}
+	policy.Strip(d, h)
+	want := http.Header{"Authorization": {"Bearer sk-ant-oat01-abc", "other"}, "X_api_key": {"b"}, "Cookie": {right}}
+	if fmt.Sprint(h) != fmt.Sprint(want) {
+		t.Errorf("%v, want %v", h, want)
+	}
+}
+
+// A browser's script may read a 401, and nothing else of the gate's is said to it.
+func TestDenialForScripts(t *testing.T) {
+	next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {})
+	for origin, vary := range map[string]string{"*": "Accept", "https://app.example": "Accept, Origin", "": "Accept"} {
+		config := fmt.Sprintf(`{"auth_mode":"strict","api_key":%q,"allow_origin":%q}`, right, origin)
+		if origin == "" {
+			config = fmt.Sprintf(`{"auth_mode":"strict","api_key":%q}`, right)
+		}
+		guarded := policyOf(t, config).Middleware(next)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Vary", "Accept")
+			guarded.ServeHTTP(w, r)
+		}))
+		for key, status := range map[string]int{"wrong": 401, right: 200} {
+			r, _ := http.NewRequest("GET", server.URL, nil)
+			r.Header.Set("X-Api-Key", key)
+			got := roundTrip(t, r)
+			exposed := ""
+			if origin != "" {
+				exposed = "WWW-Authenticate"
+			}
+			allowed, varies := origin, vary
+			if status == 200 {
+				allowed, exposed, varies = "", "", "Accept"
+			}
+			if got.StatusCode != status || got.Header.Get("Access-Control-Allow-Origin") != allowed || got.Header.Get("Access-Control-Expose-Headers") != exposed || strings.Join(got.Header["Vary"], ", ") != varies {
+				t.Errorf("%q, %d: %v", origin, got.StatusCode, got.Header)
+			}
+		}
+		server.Close()
+	}
+}
+
+func TestLints(t *testing.T) {
+	policy := policyOf(t, `{"auth_mode":"auto","api_key":"Bearer k"}`)
+	if got := fmt.Sprint(policy.Lints()); got != "[key_bearer key_short open auto_open]" {
+		t.Error(got)
+	}
+	for _, lint := range policy.Lints() {
+		if text := lint.Text(keygate.Chinese); text == "" || text == lint.Text(keygate.English) {
+			t.Errorf("%s: %q", lint, text)
+		}
+	}
+	if lints := (*keygate.Policy)(nil).Lints(); len(lints) != 0 {
+		t.Error(lints)
+	}
+}

@@ -63,8 +63,8 @@ func (p *Policy) Middleware(next http.Handler) http.Handler {
 }
 
 // Handler answers denied requests with 401 and hands the others to Next, without the headers and
-// trailers that must not be forwarded, and with the decision in their context. The headers that
-// Next gets are its own.
+// trailers that must not be forwarded, with the identity header, and with the decision in their
+// context. The headers that Next gets are its own.
 //
 // A denial does not wait for the request's body. What comes of it within 5 seconds is read, so that
 // the client can use the connection again, and then the connection is closed.
@@ -73,9 +73,6 @@ type Handler struct {
 	Gate *Gate
 	// Next serves what was allowed. Without it, that is answered with 500.
 	Next http.Handler
-	// KeepCredentials leaves the credential headers in the request. What else must be dropped
-	// after a decision without a key still is.
-	KeepCredentials bool
 	// OnDecision, where it is set, is told of each decision before it is carried out. The request
 	// is as received: it must not be changed, nor logged whole.
 	OnDecision func(*http.Request, *Policy, Decision)
@@ -116,16 +113,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer.JSON(w, r, http.StatusInternalServerError, `{"error":{"message":"There is no service behind this gate.","type":"api_error","code":"no_service"}}`)
 		return
 	}
-	drops := policy.dropping(decision)
-	if h.KeepCredentials {
-		all := drops // asked first, since it need not call C for most names
-		drops = func(name, value string) bool { return all(name, value) && decision.Drops(name, value) }
+	r = policy.dropping(decision).forwarded(r, decision)
+	if name, label := policy.Identity(decision); name != "" {
+		r.Header.Set(name, label)
 	}
-	h.Next.ServeHTTP(w, drops.forwarded(r, decision))
+	h.Next.ServeHTTP(w, r)
 }
 
 func (h *Handler) deny(w http.ResponseWriter, r *http.Request, policy *Policy, decision Decision) {
-	maps.Copy(w.Header(), policy.DenialHeader(decision))
+	for name, values := range policy.DenialHeader(decision) {
+		if name == "Vary" { // of others too
+			values = append(w.Header()[name], values...)
+		}
+		w.Header()[name] = values
+	}
 	if h.OnDeny == nil {
 		answer.Send(w, r, http.StatusUnauthorized, decision.Body())
 		return
@@ -178,9 +179,6 @@ func (drops dropping) forwarded(r *http.Request, decision Decision) *http.Reques
 	r = r.WithContext(NewContext(r.Context(), decision))
 	r.Header = r.Header.Clone()
 	drops.strip(r.Header)
-	if drops("Host", r.Host) {
-		r.Host = ""
-	}
 	r.Trailer = in.Trailer.Clone()
 	drops.strip(r.Trailer)
 	if in.Trailer == nil && in.ContentLength >= 0 || in.Body == nil || in.Body == http.NoBody {
@@ -222,22 +220,44 @@ func (b *body) Close() error {
 }
 
 func (drops dropping) strip(h http.Header) {
+	// The options of Connection first, which go with the headers that they name.
 	for name, values := range h {
-		without := drops.values
 		if strings.EqualFold(name, "Connection") && !drops(name, "") {
-			without = drops.options
+			put(h, name)(drops.options(h, values))
 		}
-		switch kept, fewer := without(name, values); {
-		case fewer && len(kept) > 0:
-			h[name] = kept
-		case fewer, len(values) == 0 && drops(name, ""):
+	}
+	for name, values := range h {
+		put(h, name)(drops.values(name, values))
+		if len(values) == 0 && drops(name, "") {
 			delete(h, name)
 		}
 	}
 	// The protocol of an extended CONNECT, which is an upgrade too.
-	if _, there := h[":protocol"]; there && drops("Upgrade", "") {
+	if protocol, there := h[":protocol"]; there && drops("Upgrade", strings.Join(protocol, ",")) {
 		delete(h, ":protocol")
 	}
+}
+
+// put puts what is kept of a header in its place.
+func put(h http.Header, name string) func(kept []string, fewer bool) {
+	return func(kept []string, fewer bool) {
+		switch {
+		case fewer && len(kept) > 0:
+			h[name] = kept
+		case fewer:
+			delete(h, name)
+		}
+	}
+}
+
+// whole says whether nothing of a header is kept, whatever its values; one that is not there has none.
+func (drops dropping) whole(h http.Header, name string) bool {
+	values := h[http.CanonicalHeaderKey(name)]
+	if len(values) == 0 {
+		return drops(name, "")
+	}
+	kept, _ := drops.values(name, values)
+	return len(kept) == 0
 }
 
 // values are those that are kept, in a list of their own where there are fewer.
@@ -252,10 +272,10 @@ func (drops dropping) values(name string, values []string) (kept []string, fewer
 }
 
 // options are the values of Connection without the names of what is dropped.
-func (drops dropping) options(_ string, values []string) (kept []string, fewer bool) {
+func (drops dropping) options(h http.Header, values []string) (kept []string, fewer bool) {
 	names := func(value string) bool {
 		for option := range strings.FieldsFuncSeq(value, between) {
-			if drops(option, "") {
+			if drops.whole(h, option) {
 				return true
 			}
 		}
@@ -270,7 +290,7 @@ func (drops dropping) options(_ string, values []string) (kept []string, fewer b
 			continue
 		}
 		options := strings.FieldsFunc(value, between)
-		if options = slices.DeleteFunc(options, func(option string) bool { return drops(option, "") }); len(options) > 0 {
+		if options = slices.DeleteFunc(options, func(option string) bool { return drops.whole(h, option) }); len(options) > 0 {
 			kept = append(kept, strings.Join(options, ", "))
 		}
 	}

@@ -12,8 +12,6 @@ package keygate
 #cgo nocallback decide
 #cgo noescape drops
 #cgo nocallback drops
-#cgo noescape always_drops
-#cgo nocallback always_drops
 
 #include "library.h"
 
@@ -36,10 +34,6 @@ static void decide(const keygate_policy *policy, _GoString_ method, _GoString_ t
 static bool drops(const keygate_policy *policy, keygate_decision decision, _GoString_ name, _GoString_ value) {
 	return keygate_policy_drops(policy, &decision, text(name), text(value));
 }
-
-static bool always_drops(keygate_decision decision, _GoString_ name, _GoString_ value) {
-	return keygate_decision_drops(&decision, text(name), text(value));
-}
 */
 import "C"
 
@@ -60,6 +54,58 @@ const (
 	// Chinese is simplified.
 	Chinese Language = C.KEYGATE_LANGUAGE_ZH
 )
+
+// MatchMode says which of several credentials decides. The zero value is MatchFirst.
+type MatchMode int32
+
+const (
+	// MatchFirst: that of the first source that is present.
+	MatchFirst MatchMode = C.KEYGATE_MATCH_FIRST
+	// MatchAny: a right key in any source is enough.
+	MatchAny MatchMode = C.KEYGATE_MATCH_ANY
+)
+
+// PreflightMode says which requests pass as a preflight. The zero value is PreflightOptions.
+type PreflightMode int32
+
+const (
+	// PreflightOptions: every OPTIONS request.
+	PreflightOptions PreflightMode = C.KEYGATE_PREFLIGHT_OPTIONS
+	// PreflightCORS: an OPTIONS request with both Origin and Access-Control-Request-Method.
+	PreflightCORS PreflightMode = C.KEYGATE_PREFLIGHT_CORS
+	// PreflightNone: none.
+	PreflightNone PreflightMode = C.KEYGATE_PREFLIGHT_NONE
+)
+
+// StripMode says which of the sources' headers are dropped before a request is forwarded. The zero
+// value is StripSources.
+type StripMode int32
+
+const (
+	// StripSources: all of them.
+	StripSources StripMode = C.KEYGATE_STRIP_SOURCES
+	// StripMatched: those whose value holds one of the gate's keys.
+	StripMatched StripMode = C.KEYGATE_STRIP_MATCHED
+	// StripOff: none.
+	StripOff StripMode = C.KEYGATE_STRIP_OFF
+)
+
+// named gives the name that a choice has in a configuration.
+func named[N ~int32](number N, names ...string) ([]byte, error) {
+	if number < 0 || int(number) >= len(names) {
+		return nil, fmt.Errorf("%w: there is no choice %d", ErrConfig, number)
+	}
+	return []byte(names[number]), nil
+}
+
+// MarshalText gives the name that the choice has in a configuration.
+func (m MatchMode) MarshalText() ([]byte, error) { return named(m, "first", "any") }
+
+// MarshalText gives the name that the choice has in a configuration.
+func (m PreflightMode) MarshalText() ([]byte, error) { return named(m, "options", "cors", "none") }
+
+// MarshalText gives the name that the choice has in a configuration.
+func (m StripMode) MarshalText() ([]byte, error) { return named(m, "sources", "matched", "off") }
 
 // AuthMode says how requests are guarded. The zero value is Strict.
 type AuthMode int32
@@ -130,7 +176,7 @@ type Decision struct {
 	Key int
 	// KeyLabel is that key's label, or "".
 	KeyLabel string
-	// BearerStripped says that "Bearer " was not taken as a part of the credential.
+	// BearerStripped says that "Bearer ", or the source's scheme, was not taken as a part of the credential.
 	BearerStripped bool
 }
 
@@ -165,6 +211,8 @@ type made struct {
 	wanted  []wanted
 	sources []string
 	labels  []string
+	// identity is the name of the identity header, or "".
+	identity string
 	// firstDecides says that nothing matters but the first of wanted that is present.
 	firstDecides bool
 	// lengths has bit n % 64 set where a header that may have to be dropped has a name of n bytes.
@@ -175,7 +223,6 @@ type made struct {
 type wanted struct {
 	name string // in lower case
 	key  string // as in an http.Header
-	host bool   // http.Request has it elsewhere
 }
 
 func newPolicy(build func(*C.keygate_policy, *C.keygate_config_error) C.keygate_status) (*Policy, error) {
@@ -191,10 +238,11 @@ func newPolicy(build func(*C.keygate_policy, *C.keygate_config_error) C.keygate_
 		storage:      storage,
 		firstDecides: bool(C.keygate_policy_first_decides(storage)),
 		lengths:      uint64(C.keygate_policy_name_lengths(storage)),
+		identity:     copied(C.keygate_policy_identity_header(storage)),
 	}
 	for i := range C.keygate_policy_wanted_count(storage) {
 		name := copied(C.keygate_policy_wanted_name(storage, i))
-		m.wanted = append(m.wanted, wanted{name, http.CanonicalHeaderKey(name), name == "host"})
+		m.wanted = append(m.wanted, wanted{name, http.CanonicalHeaderKey(name)})
 	}
 	for i := C.size_t(0); ; i++ {
 		name := C.keygate_policy_source_name(storage, i)
@@ -249,33 +297,22 @@ func (p *Policy) EffectiveMode() AuthMode {
 // not say in which order headers of different names came. That order decides nothing: the first
 // occurrence of the first source that is present does.
 func (p *Policy) Decide(method, target string, h http.Header) Decision {
-	return p.decide(method, target, h, "")
-}
-
-// DecideRequest decides about a request that a server received, by its RequestURI and not by its
-// URL, which is decoded. A request without a RequestURI has no path, so that none is exempt.
-//
-// net/http moves the Host header from r.Header to r.Host, so a source "host" is read from there,
-// and from r.Header only where r.Host is empty.
-func (p *Policy) DecideRequest(r *http.Request) Decision {
-	return p.decide(r.Method, r.RequestURI, r.Header, r.Host)
-}
-
-func (p *Policy) decide(method, target string, h http.Header, host string) (decision Decision) {
 	m := p.shared()
 	var d C.keygate_decision
 	if m.firstDecides {
-		name, value, count := m.first(h, host)
+		name, value, count := m.first(h)
 		C.decide(m.storage, method, target, count, name, value, &d)
 		runtime.KeepAlive(m)
 	} else {
-		d = p.decideWhole(strings.Clone(method), strings.Clone(target), withHost(h, host))
+		d = p.decideWhole(strings.Clone(method), strings.Clone(target), h)
 	}
-	decision.Allow = d.verdict == C.KEYGATE_ALLOW
-	decision.Reason = Reason(d.reason)
-	decision.EffectiveMode = AuthMode(d.effective_mode)
-	decision.Key = int(d.key)
-	decision.BearerStripped = d.flags&C.KEYGATE_BEARER_STRIPPED != 0
+	decision := Decision{
+		Allow:          d.verdict == C.KEYGATE_ALLOW,
+		Reason:         Reason(d.reason),
+		EffectiveMode:  AuthMode(d.effective_mode),
+		Key:            int(d.key),
+		BearerStripped: d.flags&C.KEYGATE_BEARER_STRIPPED != 0,
+	}
 	if i := int(d.source); i >= 0 && i < len(m.sources) {
 		decision.Source = m.sources[i]
 	}
@@ -285,13 +322,16 @@ func (p *Policy) decide(method, target string, h http.Header, host string) (deci
 	return decision
 }
 
+// DecideRequest decides about a request that a server received, by its RequestURI and not by its
+// URL, which is decoded. A request without a RequestURI has no path, so that none is exempt.
+func (p *Policy) DecideRequest(r *http.Request) Decision {
+	return p.Decide(r.Method, r.RequestURI, r.Header)
+}
+
 // first gives the first value of the first wanted header that is present.
-func (m *made) first(h http.Header, host string) (name, value string, count C.size_t) {
+func (m *made) first(h http.Header) (name, value string, count C.size_t) {
 	for i := range m.wanted {
 		wanted := &m.wanted[i]
-		if wanted.host && host != "" {
-			return wanted.name, host, 1
-		}
 		if values := h[wanted.key]; len(values) > 0 {
 			return wanted.name, values[0], 1
 		}
@@ -299,20 +339,26 @@ func (m *made) first(h http.Header, host string) (name, value string, count C.si
 	return "", "", 0
 }
 
-// decideWhole decides where every header may matter. The texts are the caller's copies: those of
+// decideWhole decides where every wanted header may matter. The texts are the caller's copies: those of
 // Decide must not escape.
 func (p *Policy) decideWhole(method, target string, h http.Header) (d C.keygate_decision) {
 	d.size = C.sizeof_keygate_decision
-	p.withRequest(method, target, h, func(policy *C.keygate_policy, request *C.keygate_request) {
+	wanted := http.Header{}
+	for _, header := range p.shared().wanted {
+		if values := h[header.key]; len(values) > 0 {
+			wanted[header.key] = values
+		}
+	}
+	p.withRequest(method, target, wanted, func(policy *C.keygate_policy, request *C.keygate_request) {
 		C.keygate_decide(policy, request, &d)
 	})
 	return d
 }
 
-// Drops says whether a header must be dropped before a request is forwarded, after this decision:
-// every spelling of a source's name, and after a Preflight or Health, which let pass a request and
-// not a connection, also what could make another request or a tunnel of it. After a deny it is
-// everything.
+// Drops says whether a header must be dropped before a request is forwarded, after this decision: as
+// Config.Strip says, every spelling of a source's name; every spelling of the identity header; and
+// after a Preflight or Health, which let pass a request and not a connection, also what could make
+// another request or a tunnel of it. After a deny it is everything.
 func (p *Policy) Drops(d Decision, name, value string) bool {
 	m := p.shared()
 	if d.Allow && m.lengths>>(len(name)&63)&1 == 0 {
@@ -323,17 +369,25 @@ func (p *Policy) Drops(d Decision, name, value string) bool {
 	return drops
 }
 
-// Drops is Policy.Drops for a host that forwards credentials: whether a header must be dropped all the
-// same. After a Preflight or Health that is so of a source that is called X-Original-URL, say.
-func (d Decision) Drops(name, value string) bool { return bool(C.always_drops(d.c(), name, value)) }
+// Identity gives the header that tells what a request is forwarded to whose key it came with, and that
+// key's label. Without such a header, or a label, name is "". A Handler sets it.
+func (p *Policy) Identity(d Decision) (name, label string) {
+	if m := p.shared(); d.Allow && d.Reason == KeyMatched && d.KeyLabel != "" && m.identity != "" {
+		return http.CanonicalHeaderKey(m.identity), d.KeyLabel
+	}
+	return "", ""
+}
 
 // DenialHeader gives the headers that a denied request is answered with, beside status 401 and Body.
 func (p *Policy) DenialHeader(d Decision) http.Header {
 	m := p.shared()
 	decision := d.c()
 	h := http.Header{}
-	var header C.keygate_header
-	for i := C.size_t(0); C.keygate_denial_header(m.storage, &decision, i, &header); i++ {
+	for i := C.size_t(0); ; i++ {
+		var header C.keygate_header // a fresh one: it may come to hold a pointer into the policy
+		if !C.keygate_denial_header(m.storage, &decision, i, &header) {
+			break
+		}
 		h.Add(copied(header.name), copied(header.value))
 	}
 	runtime.KeepAlive(m)

@@ -155,6 +155,9 @@ func (f *configFile) apply(r readings) *fileError {
 	f.gate.Swap(policy)
 	f.warnOfReaders(f.path, r.config.mode)
 	f.warnOfReaders(f.keyPath, r.keys.mode)
+	for _, lint := range policy.Lints() {
+		f.log.Warn(lint.Text(keygate.English), "lint", lint.String(), "file", f.path)
+	}
 	f.log.Info("configuration in force", "file", f.path, "auth_mode", policy.AuthMode().String(),
 		"effective_mode", policy.EffectiveMode().String(), "keys", policy.KeyCount())
 	return nil

@@ -38,11 +38,10 @@ type options struct {
 	listen    string
 	allowOpen bool
 	explain   bool
-	noStrip   bool
 }
 
 func usage(flags *flag.FlagSet) {
-	fmt.Fprint(flags.Output(), `Usage: keygate-proxy --upstream URL [--config FILE] [--api-key-file FILE] [--listen ADDR] [--allow-open] [--explain] [--no-strip]
+	fmt.Fprint(flags.Output(), `Usage: keygate-proxy --upstream URL [--config FILE] [--api-key-file FILE] [--listen ADDR] [--allow-open] [--explain]
 
 Forwards requests that carry a right API key to URL, and answers the others with 401.
 The files are read again when they change, and at SIGHUP. If there is no configuration, one is
@@ -66,7 +65,6 @@ func parse(arguments []string) (options, error) {
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:8045", "the `ADDR`ess to listen on, HOST:PORT; port 0 takes a free one")
 	flags.BoolVar(&o.allowOpen, "allow-open", false, "listen elsewhere than on the loopback interface with a configuration that asks nobody for a key")
 	flags.BoolVar(&o.explain, "explain", false, "log the codes of the explanation of each decision")
-	flags.BoolVar(&o.noStrip, "no-strip", false, "forward the headers that carry the key")
 	version := flags.Bool("version", false, "print the version and exit")
 	if err := flags.Parse(arguments); err != nil {
 		return o, err
@@ -139,10 +137,9 @@ func run(o options, log *slog.Logger) error {
 	go file.watch(ctx, hangup)
 	server := &http.Server{
 		Handler: &keygate.Handler{
-			Gate:            &file.gate,
-			Next:            newForwarder(o.upstream, log),
-			KeepCredentials: o.noStrip,
-			OnDecision:      decisionLogger(log, o.explain),
+			Gate:       &file.gate,
+			Next:       newForwarder(o.upstream, log),
+			OnDecision: decisionLogger(log, o.explain),
 		},
 		ReadTimeout:    requestTimeout, // lifted for what is forwarded
 		IdleTimeout:    idleTimeout,

@@ -68,9 +68,9 @@ func TestNoTunnelWithoutAKey(t *testing.T) {
 	var seen atomic.Pointer[http.Request]
 	upstream := switching(t, &seen)
 	for _, mode := range []string{"strict", "all_except_health", "off"} {
-		for _, arguments := range []string{"", "--no-strip"} {
-			config := fmt.Sprintf(`{"auth_mode":%q,"api_key":%q,"exempt":["/ready"]}`, mode, always)
-			proxy := start(t, config, upstream, strings.Fields(arguments)...)
+		for _, strip := range []string{"sources", "off"} {
+			config := fmt.Sprintf(`{"auth_mode":%q,"api_key":%q,"exempt":["/ready"],"strip":%q}`, mode, always, strip)
+			proxy := start(t, config, upstream)
 			lines := []string{"OPTIONS / HTTP/1.1", "OPTIONS /v1/chat/completions HTTP/1.1", "OPTIONS * HTTP/1.1", "OPTIONS / HTTP/1.0"}
 			if mode == "all_except_health" {
 				lines = append(lines, "GET /ready HTTP/1.1", "HEAD /ready?a HTTP/1.1")
@@ -91,7 +91,7 @@ func TestNoTunnelWithoutAKey(t *testing.T) {
 							switch name {
 							case "Accept-Encoding", "User-Agent", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto":
 							case "X-Api-Key":
-								if arguments == "" {
+								if strip == "sources" {
 									t.Errorf("%s: the key arrived", mode)
 								}
 							default:

@@ -35,6 +35,9 @@ type Outcome struct {
 	HeaderIndex   *int     `json:"header_index"`
 	KeyIndex      *int     `json:"key_index"`
 	Findings      []string `json:"findings"`
+	// Drop are the indices of the headers that are not forwarded, where the vector says which.
+	Drop []int    `json:"drop"`
+	Lint []string `json:"lint"`
 }
 
 // Header gives the headers as net/http does.
