@@ -26,14 +26,16 @@ pub(crate) struct Doubts {
 
 impl Doubts {
     pub(crate) fn about(key: &[u8]) -> Self {
-        let (wrapping, before, after) = match key {
-            _ if unquote(key).is_some() => (Some(Wrapping::Quotes), 1, 1),
-            _ if starts_with_ignore_case(key, BEARER) => (Some(Wrapping::Bearer), BEARER.len(), 0),
-            [b'{', .., b'}'] => (Some(Wrapping::Object), 0, 0),
-            _ => match name_of_assignment(key) {
-                Some(name) => (Some(Wrapping::Assignment), name.saturating_add(1), 0),
-                None => (None, 0, 0),
-            },
+        let (wrapping, before, after) = if unquote(key).is_some() {
+            (Some(Wrapping::Quotes), 1, 1)
+        } else if starts_with_ignore_case(key, BEARER) {
+            (Some(Wrapping::Bearer), BEARER.len(), 0)
+        } else if is_wrapped(key, *b"{}") {
+            (Some(Wrapping::Object), 0, 0)
+        } else if let Some(name) = name_of_assignment(key) {
+            (Some(Wrapping::Assignment), name.saturating_add(1), 0)
+        } else {
+            (None, 0, 0)
         };
         Self {
             wrapping,
@@ -68,14 +70,20 @@ pub(crate) fn starts_with_ignore_case(value: &[u8], prefix: &[u8]) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
+// Lists and not patterns: a compiler may jump by a table where a byte is matched, and a key's byte would
+// be an address then.
+const QUOTES: [[u8; 2]; 3] = [*b"\"\"", *b"''", *b"``"];
+const AROUND: [[u8; 2]; 3] = [*b"<>", *b"{}", *b"%%"];
+const BEGINS: [&[u8]; 3] = [b"$", b"{{", b"#{"];
+
+fn is_wrapped(text: &[u8], [first, last]: [u8; 2]) -> bool {
+    text.len() >= 2 && text.first() == Some(&first) && text.last() == Some(&last)
+}
+
 /// What stands between two quotes of one kind.
 pub(crate) fn unquote(value: &[u8]) -> Option<&[u8]> {
-    match value {
-        [b'"', inner @ .., b'"'] | [b'\'', inner @ .., b'\''] | [b'`', inner @ .., b'`'] => {
-            Some(inner)
-        }
-        _ => None,
-    }
+    let quoted = QUOTES.iter().any(|quotes| is_wrapped(value, *quotes));
+    value.get(1..value.len().checked_sub(1)?).filter(|_| quoted)
 }
 
 const HELD: [&[u8]; 9] = [
@@ -115,14 +123,8 @@ pub(crate) fn is_placeholder(text: &[u8]) -> bool {
     let ending = text.len().checked_sub(b"_api_key".len());
     HELD.iter().any(holds)
         || WHOLE.iter().any(|whole| text.eq_ignore_ascii_case(whole))
-        || matches!(
-            text,
-            [b'$', ..]
-                | [b'{' | b'#', b'{', ..]
-                | [b'<', .., b'>']
-                | [b'{', .., b'}']
-                | [b'%', .., b'%']
-        )
+        || BEGINS.iter().any(|begin| text.starts_with(begin))
+        || AROUND.iter().any(|around| is_wrapped(text, *around))
         || ending
             .and_then(|at| text.get(at..))
             .is_some_and(|end| end.eq_ignore_ascii_case(b"_api_key"))
