@@ -150,13 +150,15 @@ impl<'p> Evaluation<'p> {
 
     #[inline(always)]
     pub(crate) fn push_field<F: Field>(&mut self, field: F) -> Result<bool, F::Error> {
-        if self.may_matter(&field) {
+        if self.may_matter(&field)
+            && let Some(source) = self.find(field.name()?)
+        {
+            let index = field.index();
+            let judged = self.judged(source, index, field.value()?.as_ref());
             if self.other.is_some() {
-                self.look_further(field)?;
-            } else if let Some(source) = self.policy.find_source(field.name()?, self.open) {
-                self.open = source;
-                let index = field.index();
-                self.verdict = self.judged(source, index, field.value()?.as_ref());
+                self.weigh(source, judged);
+            } else {
+                (self.open, self.verdict) = (source, judged);
             }
         }
         Ok(self.is_open())
@@ -219,10 +221,7 @@ impl<'p> Evaluation<'p> {
             ..Self::new(policy, reason)
         };
         for field in fields {
-            if evaluation.may_matter(&field) {
-                evaluation.look_further(field)?;
-            }
-            if !evaluation.is_open() {
+            if !evaluation.push_field(field)? {
                 break;
             }
         }
@@ -261,38 +260,45 @@ impl<'p> Evaluation<'p> {
         }
     }
 
-    /// Looks at a header where a right key in any source is enough, or a preflight may come to light.
+    /// The source of a header that is to be judged.
+    #[inline(always)]
+    fn find(&mut self, name: &[u8]) -> Option<usize> {
+        if self.other.is_some() && self.is_preflight(name) {
+            return None;
+        }
+        let source = self.policy.find_source(name, self.open)?;
+        let is_first = self
+            .other
+            .is_none_or(|other| other.unseen >> source & 1 == 1);
+        is_first.then_some(source)
+    }
+
+    /// Whether this header is the last that makes the request a CORS-preflight.
     #[cold]
     #[inline(never)]
-    fn look_further<F: Field>(&mut self, field: F) -> Result<(), F::Error> {
-        let name = field.name()?;
-        if let Some(other) = self.other.as_mut().filter(|other| other.awaited != 0) {
-            for (bit, header) in PREFLIGHT.iter().enumerate() {
-                if name.eq_ignore_ascii_case(header.as_bytes()) {
-                    other.awaited &= !(1 << bit);
-                }
-            }
-            if other.awaited == 0 {
-                *self = Self {
-                    last: self.last,
-                    ..Self::new(self.policy, Reason::Preflight)
-                };
-                return Ok(());
-            }
-        }
-        let (Some(source), Some(other)) = (
-            self.policy.find_source(name, self.open),
-            self.other.as_mut(),
-        ) else {
-            return Ok(());
+    fn is_preflight(&mut self, name: &[u8]) -> bool {
+        let Some(other) = self.other.as_mut().filter(|other| other.awaited != 0) else {
+            return false;
         };
-        if other.unseen >> source & 1 == 0 {
-            return Ok(());
+        for (bit, header) in PREFLIGHT.iter().enumerate() {
+            if name.eq_ignore_ascii_case(header.as_bytes()) {
+                other.awaited &= !(1 << bit);
+            }
         }
-        other.unseen &= !(1 << source);
-        let unseen = other.unseen;
-        let index = field.index();
-        let judged = self.judged(source, index, field.value()?.as_ref());
+        let is_last = other.awaited == 0;
+        if is_last {
+            *self = Self {
+                last: self.last,
+                ..Self::new(self.policy, Reason::Preflight)
+            };
+        }
+        is_last
+    }
+
+    /// Takes the verdict by a source where it is the better one.
+    #[cold]
+    #[inline(never)]
+    fn weigh(&mut self, source: usize, judged: Verdict) {
         // A source that comes before all that were seen decides, unless a right key is enough.
         let settles = judged.key.is_some() || self.policy.match_mode == MatchMode::First;
         let is_first = |deciding: Deciding| {
@@ -304,10 +310,12 @@ impl<'p> Evaluation<'p> {
         if settles {
             self.open = source;
         }
-        if unseen & ((1 << self.open) - 1) == 0 {
-            self.open = 0;
+        if let Some(other) = &mut self.other {
+            other.unseen &= !(1 << source);
+            if other.unseen & ((1 << self.open) - 1) == 0 {
+                self.open = 0;
+            }
         }
-        Ok(())
     }
 
     /// The decision about the headers pushed so far.

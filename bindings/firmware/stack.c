@@ -4,7 +4,7 @@
 #include "port.h"
 #include "table.h"
 
-enum { PAINT = 0x5EA5EA5E, LIMIT = 256 };
+enum { PAINT = 0x5EA5EA5E, LIMIT = 256, LIMIT_MORE = 384 };
 
 static const vector *current;
 static keygate_config config;
@@ -60,7 +60,9 @@ static void limited(const char *name, uint32_t used, uint32_t limit) {
 }
 
 void check_stack(void) {
-    uint32_t for_init = 0, for_decide = 0, for_begin = 0, for_push = 0, for_finish = 0;
+    uint32_t for_init = 0, for_begin = 0, for_finish = 0;
+    /* By whether more than the first header of a source may matter. */
+    uint32_t for_decide[2] = {0, 0}, for_push[2] = {0, 0};
 #ifdef EXPLANATION
     uint32_t for_findings = 0;
 #endif
@@ -71,13 +73,14 @@ void check_stack(void) {
         if (keygate_mode_parse(current->auth_mode, &config.auth_mode) != KEYGATE_OK)
             continue;
         use(&for_init, init);
+        bool more = !keygate_policy_first_decides(&policy);
         decision.size = sizeof decision;
-        use(&for_decide, decide);
+        use(&for_decide[more], decide);
         use(&for_begin, begin);
         open = true;
         for (size_t j = 0; open && j < current->request.header_count; j++) {
             header = &current->request.headers[j];
-            use(&for_push, push);
+            use(&for_push[more], push);
         }
         use(&for_finish, finish);
 #ifdef EXPLANATION
@@ -86,9 +89,11 @@ void check_stack(void) {
     }
     output_number("stack, policy_init", for_init);
     /* It keeps its evaluation there. */
-    limited("stack, decide", for_decide, LIMIT);
+    limited("stack, decide", for_decide[0], LIMIT);
+    limited("stack, decide with match any or preflight cors", for_decide[1], LIMIT_MORE);
     limited("stack, begin", for_begin, LIMIT);
-    limited("stack, push", for_push, LIMIT);
+    limited("stack, push", for_push[0], LIMIT);
+    limited("stack, push with match any or preflight cors", for_push[1], LIMIT_MORE);
     limited("stack, finish", for_finish, LIMIT);
 #ifdef EXPLANATION
     output_number("stack, findings", for_findings);

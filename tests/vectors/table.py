@@ -20,7 +20,12 @@ GATE_BUFFER = 128
 LONGEST_HEAD = 2048
 # Vectors of the JSON around a request, which C programs get from their hosts.
 NOT_FOR_US = {"input_errors"}
-CHOICES = ("match", "preflight", "strip")
+CHOICES = {
+    "match": ("first", "any"),
+    "preflight": ("options", "cors", "none"),
+    "strip": ("sources", "matched", "off"),
+}
+UNKNOWN = 99
 TEXTS = ("identity_header", "allow_origin")
 
 
@@ -39,6 +44,10 @@ def array(kind, items, out, name):
         return "0", 0
     out.append(f"static const {kind} {name}[] = {{{', '.join(items)}}};")
     return name, len(items)
+
+
+def choice(field, name, names):
+    return f"KEYGATE_{field}_{name}".upper() if name in names else str(UNKNOWN)
 
 
 def row(number, vector, not_carried, out):
@@ -64,7 +73,7 @@ def row(number, vector, not_carried, out):
         array("keygate_str", exempt, out, f"exempt_{number}"),
     ]
     lists = ", ".join(f"{pointer}, {count}" for pointer, count in parts)
-    choices = [f"KEYGATE_{field}_{config[field]}".upper() if field in config else "0" for field in CHOICES]
+    choices = [choice(field, config.get(field, names[0]), names) for field, names in CHOICES.items()]
     rest = ", ".join(choices + [span(config.get(field, "")) for field in TEXTS])
     pointer, count = array("keygate_header", headers, out, f"headers_{number}")
     output = vector["output"]
