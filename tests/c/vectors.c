@@ -97,8 +97,8 @@ static keygate_verdict push_all(keygate_evaluation *evaluation, const keygate_po
     keygate_str name = request->headers[i].name;
     int wanted = !wanted_only;
     for (size_t s = 0; s < keygate_policy_wanted_count(policy) && !wanted; s++) {
-      keygate_str source = keygate_policy_source_name(policy, s);
-      wanted = name.len == source.len && strncasecmp(name.ptr, source.ptr, name.len) == 0;
+      keygate_str own = keygate_policy_wanted_name(policy, s);
+      wanted = name.len == own.len && strncasecmp(name.ptr, own.ptr, name.len) == 0;
     }
     if (wanted && !keygate_evaluation_push(evaluation, name, request->headers[i].value)) {
       break;
