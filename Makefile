@@ -16,7 +16,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^##@ /{print "\n" substr($$0, 5)} /^[a-z-]+:.*## /{printf "  %-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: test
-test: needs lint faults test-rust test-capi test-go test-nginx test-hosts test-sdk constant-time prove-fast bench-counts ## All tests
+test: needs lint faults test-rust test-capi test-go test-nginx test-hosts test-sdk constant-time prove-fast bench-counts ## The tests of the core, C, nginx, Go and the command line
 
 # What `make test` needs, in the words of .ci/packages. Each part of it looks for its own once more.
 NEEDS := cargo go gcc g++ clang libclang-rt-dev binutils bsdutils cmake curl perl pkg-config python3 python3-venv \
