@@ -50,14 +50,16 @@ impl<'a> Credential<'a> {
         let stripped = false;
         Self { text, stripped }
     }
+}
 
-    /// Whether the value could be a key at all. Looking at the credential is looking at the
-    /// value: the prefix is sound, and the trimmed value behind it never empty.
-    pub(crate) fn is_usable(&self) -> bool {
-        // Every byte is looked at: that is done many at a time.
-        let sound = |sound, byte: &u8| sound & is_field_byte(*byte);
-        !self.text.is_empty() && self.text.iter().fold(true, sound)
-    }
+/// Whether what is read from a value could be a key at all. The whole value is looked at, which is the
+/// same: a scheme is sound, and what stands behind it never empty.
+#[inline(never)]
+pub(crate) fn is_usable(value: &[u8]) -> bool {
+    // Every byte is looked at: that is done many at a time.
+    let sound = |sound, byte: &u8| sound & is_field_byte(*byte);
+    let value = trim(value);
+    !value.is_empty() && value.iter().fold(true, sound)
 }
 
 pub(crate) const fn is_blank(byte: u8) -> bool {

@@ -1,12 +1,13 @@
-//! The state machine: every decision is made here, in one frame, for least stack and no call for a
-//! header of no interest.
+//! The state machine: every decision is made here. Where the first source decides, a list is decided
+//! in one frame, for least stack and no call for a header of no interest.
 
 #![allow(clippy::inline_always)]
 
+use crate::credential::is_usable;
 use crate::decision::{Deciding, Decision, Reason};
 use crate::header::{Field, Header, PREFLIGHT, Sound};
 use crate::mode::{EffectiveMode, MatchMode, Preflight};
-use crate::policy::{Policy, length_bit};
+use crate::policy::{Found, Policy, length_bit};
 
 impl Policy {
     /// Decides about a request from its method, its request target as received, and its header
@@ -26,7 +27,9 @@ impl Policy {
     {
         let fields = headers.into_iter().enumerate();
         let fields = fields.map(|(index, header)| Sound(index, header));
-        let Ok(decision) = self.evaluate(method, target).decide(fields);
+        // Not by `evaluate`, which a second caller keeps from being inlined: 36 instructions.
+        let evaluation = Evaluation::begin(self, method.as_ref(), target.as_ref());
+        let Ok(decision) = evaluation.decide(fields);
         decision
     }
 
@@ -55,13 +58,15 @@ impl Policy {
 #[derive(Clone, Debug)]
 pub struct Evaluation<'p> {
     policy: &'p Policy,
-    /// How many sources can still change the decision: those before the best one seen.
-    open: usize,
+    /// The lengths of the names that can still change the decision, as `length_bit`s.
+    lengths: usize,
     /// The index of the header pushed last. `usize::MAX`, one before 0, while there is none.
     last: usize,
+    /// The sources that can still change the decision, as bits.
+    open: u32,
+    /// The headers of `PREFLIGHT`, as bits, that are still to come; none of them matters otherwise.
+    awaited: u8,
     verdict: Verdict,
-    /// Where it is not the first source present that decides: what else is to be known.
-    other: Option<Other>,
 }
 
 /// What is decided so far.
@@ -72,13 +77,40 @@ struct Verdict {
     key: Option<u8>,
 }
 
-/// What a decision depends on beside the first source that is present.
-#[derive(Clone, Copy, Debug)]
-struct Other {
-    /// The sources, as bits, of which no header was seen.
-    unseen: u32,
-    /// The headers of `PREFLIGHT`, as bits, that are still to come; none of them matters otherwise.
-    awaited: u8,
+impl Found {
+    #[inline(always)]
+    const fn by(self, source: usize, header: usize) -> Deciding {
+        Deciding {
+            header,
+            #[allow(clippy::cast_possible_truncation)] // there are at most 8
+            source: source as u8,
+            bearer_stripped: self.stripped,
+        }
+    }
+}
+
+impl Verdict {
+    const fn accepted(by: Deciding, key: u8) -> Self {
+        Self {
+            reason: Reason::KeyMatched,
+            deciding: Some(by),
+            key: Some(key),
+        }
+    }
+
+    /// A value that is a key needs no look at its bytes: the key's were checked. One that is none does.
+    #[inline(always)]
+    fn refused(by: Deciding, value: &[u8]) -> Self {
+        Self {
+            reason: if is_usable(value) {
+                Reason::KeyMismatch
+            } else {
+                Reason::CredentialUnusable
+            },
+            deciding: Some(by),
+            key: None,
+        }
+    }
 }
 
 impl<'p> Evaluation<'p> {
@@ -87,7 +119,7 @@ impl<'p> Evaluation<'p> {
         let mut awaited = 0;
         if method == b"OPTIONS" {
             match policy.preflight {
-                Preflight::Options => return Self::new(policy, Reason::Preflight),
+                Preflight::Options => return Self::new(policy, Reason::Preflight, 0),
                 Preflight::Cors => awaited = 0b11,
                 Preflight::None => {}
             }
@@ -104,32 +136,28 @@ impl<'p> Evaluation<'p> {
         } else {
             Reason::CredentialMissing
         };
-        let mut new = Self::new(policy, reason);
-        if reason == Reason::CredentialMissing {
-            new.open = policy.sources.len();
-        }
-        if awaited != 0 || policy.match_mode == MatchMode::Any {
-            new.other = Some(Other {
-                unseen: u32::MAX,
-                awaited,
-            });
-        }
-        new
+        Self::new(policy, reason, awaited)
     }
 
     #[inline(always)]
-    const fn new(policy: &'p Policy, reason: Reason) -> Self {
-        Self {
+    fn new(policy: &'p Policy, reason: Reason, awaited: u8) -> Self {
+        let mut new = Self {
             policy,
-            open: 0,
+            lengths: policy.lengths,
             last: usize::MAX,
+            open: 0,
+            awaited,
             verdict: Verdict {
                 reason,
                 deciding: None,
                 key: None,
             },
-            other: None,
+        };
+        if reason == Reason::CredentialMissing {
+            new.open = policy.every_source();
         }
+        new.close();
+        new
     }
 
     /// Takes the next header. False: nothing that follows can change the decision, so the rest
@@ -153,12 +181,13 @@ impl<'p> Evaluation<'p> {
         if self.may_matter(&field)
             && let Some(source) = self.find(field.name()?)
         {
-            let index = field.index();
-            let judged = self.judged(source, index, field.value()?.as_ref());
-            if self.other.is_some() {
-                self.weigh(source, judged);
-            } else {
-                (self.open, self.verdict) = (source, judged);
+            let (index, value) = (field.index(), field.value()?);
+            let found = self.policy.find_apart(source, value.as_ref());
+            let by = found.by(source, index);
+            // In calls: that is the one branch on a fact about a key, and it is the verdict.
+            match found.key {
+                Some(key) => self.accept(by, key),
+                None => self.refuse(by, value.as_ref()),
             }
         }
         Ok(self.is_open())
@@ -170,18 +199,16 @@ impl<'p> Evaluation<'p> {
         mut self,
         fields: impl IntoIterator<Item = F>,
     ) -> Result<Decision, F::Error> {
-        if let Some(other) = self.other {
+        if self.awaited != 0 || self.policy.match_mode == MatchMode::Any {
             // Not `self`, which would need a place in memory for it.
-            return Self::decide_further(
-                self.policy,
-                self.verdict.reason,
-                self.open,
-                other,
-                fields,
-            );
+            return Self::decide_further(self.policy, self.verdict.reason, self.awaited, fields);
         }
         let lengths = self.policy.lengths;
-        let mut open = self.policy.sources.get(..self.open).unwrap_or(&[]);
+        let mut open: &[_] = if self.open == 0 {
+            &[]
+        } else {
+            &self.policy.sources
+        };
         let mut deciding = None;
         if !open.is_empty() {
             let mut fields = fields.into_iter();
@@ -201,7 +228,12 @@ impl<'p> Evaluation<'p> {
         }
         // Of one value alone the credential is compared: of that which decides in the end.
         if let Some((index, value)) = deciding {
-            self.verdict = self.judged(open.len(), index, value.as_ref());
+            let found = self.policy.find(open.len(), value.as_ref());
+            let by = found.by(open.len(), index);
+            self.verdict = match found.key {
+                Some(key) => Verdict::accepted(by, key),
+                None => Verdict::refused(by, value.as_ref()),
+            };
         }
         Ok(self.finish())
     }
@@ -211,111 +243,90 @@ impl<'p> Evaluation<'p> {
     fn decide_further<F: Field>(
         policy: &'p Policy,
         reason: Reason,
-        open: usize,
-        other: Other,
+        awaited: u8,
         fields: impl IntoIterator<Item = F>,
     ) -> Result<Decision, F::Error> {
-        let mut evaluation = Self {
-            open,
-            other: Some(other),
-            ..Self::new(policy, reason)
-        };
-        for field in fields {
-            if !evaluation.push_field(field)? {
-                break;
-            }
+        let mut evaluation = Self::new(policy, reason, awaited);
+        let mut fields = fields.into_iter();
+        while evaluation.is_open()
+            && let Some(field) = fields.find(|field| evaluation.may_matter(field))
+        {
+            evaluation.push_field(field)?;
         }
         Ok(evaluation.finish())
     }
 
     /// Whether a header that follows can change the decision.
-    pub(crate) fn is_open(&self) -> bool {
-        self.open != 0 || self.other.is_some_and(|other| other.awaited != 0)
+    #[inline]
+    pub(crate) const fn is_open(&self) -> bool {
+        self.lengths != 0
+    }
+
+    /// Looks at no further header where none can change the decision.
+    #[inline]
+    fn close(&mut self) {
+        if self.open == 0 && self.awaited == 0 {
+            self.lengths = 0;
+        }
     }
 
     /// False where the length of a header's name shows that it is none that is read.
     #[inline(always)]
     fn may_matter(&self, field: &impl Field) -> bool {
-        self.policy.lengths & length_bit(field.name_len()) != 0
-    }
-
-    #[inline(always)]
-    fn judged(&self, source: usize, header: usize, value: &[u8]) -> Verdict {
-        let credential = self.policy.read_credential(source, value);
-        // A value that equals a key needs no look at its bytes: the key's were checked.
-        let key = self.policy.find_key(credential.text);
-        Verdict {
-            reason: match key {
-                Some(_) => Reason::KeyMatched,
-                None if credential.is_usable() => Reason::KeyMismatch,
-                None => Reason::CredentialUnusable,
-            },
-            deciding: Some(Deciding {
-                header,
-                #[allow(clippy::cast_possible_truncation)] // there are at most 8
-                source: source as u8,
-                bearer_stripped: credential.stripped,
-            }),
-            key,
-        }
+        self.lengths & length_bit(field.name_len()) != 0
     }
 
     /// The source of a header that is to be judged.
     #[inline(always)]
     fn find(&mut self, name: &[u8]) -> Option<usize> {
-        if self.other.is_some() && self.is_preflight(name) {
+        if self.awaited != 0 && self.is_preflight(name) {
             return None;
         }
-        let source = self.policy.find_source(name, self.open)?;
-        let is_first = self
-            .other
-            .is_none_or(|other| other.unseen >> source & 1 == 1);
-        is_first.then_some(source)
+        let source = self.policy.find_source(name)?;
+        (self.open >> source & 1 == 1).then_some(source)
     }
 
     /// Whether this header is the last that makes the request a CORS-preflight.
     #[cold]
     #[inline(never)]
     fn is_preflight(&mut self, name: &[u8]) -> bool {
-        let Some(other) = self.other.as_mut().filter(|other| other.awaited != 0) else {
-            return false;
-        };
         for (bit, header) in PREFLIGHT.iter().enumerate() {
             if name.eq_ignore_ascii_case(header.as_bytes()) {
-                other.awaited &= !(1 << bit);
+                self.awaited &= !(1 << bit);
             }
         }
-        let is_last = other.awaited == 0;
+        let is_last = self.awaited == 0;
         if is_last {
             *self = Self {
                 last: self.last,
-                ..Self::new(self.policy, Reason::Preflight)
+                ..Self::new(self.policy, Reason::Preflight, 0)
             };
         }
         is_last
     }
 
-    /// Takes the verdict by a source where it is the better one.
-    #[cold]
     #[inline(never)]
-    fn weigh(&mut self, source: usize, judged: Verdict) {
-        // A source that comes before all that were seen decides, unless a right key is enough.
-        let settles = judged.key.is_some() || self.policy.match_mode == MatchMode::First;
-        let is_first = |deciding: Deciding| {
-            self.verdict.key.is_none() && source < usize::from(deciding.source)
-        };
-        if settles || self.verdict.deciding.is_none_or(is_first) {
-            self.verdict = judged;
-        }
-        if settles {
-            self.open = source;
-        }
-        if let Some(other) = &mut self.other {
-            other.unseen &= !(1 << source);
-            if other.unseen & ((1 << self.open) - 1) == 0 {
-                self.open = 0;
+    fn accept(&mut self, by: Deciding, key: u8) {
+        self.verdict = Verdict::accepted(by, key);
+        self.open &= (1 << by.source) - 1;
+        self.close();
+    }
+
+    #[inline(never)]
+    fn refuse(&mut self, by: Deciding, value: &[u8]) {
+        let own = 1 << by.source;
+        let is_later = |deciding: Deciding| deciding.source < by.source;
+        if self.policy.match_mode == MatchMode::First {
+            self.open &= own - 1;
+        } else {
+            // A right key is enough wherever it is. With none, the source that comes first decides.
+            self.open &= !own;
+            if self.verdict.key.is_some() || self.verdict.deciding.is_some_and(is_later) {
+                return self.close();
             }
         }
+        self.verdict = Verdict::refused(by, value);
+        self.close();
     }
 
     /// The decision about the headers pushed so far.

@@ -261,10 +261,6 @@ impl<'p> Explanation<'p> {
         }
     }
 
-    fn find_source(&self, name: &[u8]) -> Option<usize> {
-        self.policy.find_source(name, self.policy.sources.len())
-    }
-
     fn look_at_headers<I>(&mut self, headers: I)
     where
         I: IntoIterator,
@@ -272,7 +268,7 @@ impl<'p> Explanation<'p> {
     {
         for (index, header) in headers.into_iter().enumerate() {
             let (name, value) = (header.name(), header.value());
-            let source = self.find_source(name);
+            let source = self.policy.find_source(name);
             self.headers = index.saturating_add(1);
             match self.decision.deciding {
                 Some(deciding) if deciding.header == index => {
@@ -320,7 +316,7 @@ impl<'p> Explanation<'p> {
     }
 
     fn is_unread(&self, name: &[u8]) -> bool {
-        spells_one_of(name, &UNREAD) && self.find_source(name).is_none()
+        spells_one_of(name, &UNREAD) && self.policy.find_source(name).is_none()
     }
 
     fn look_at_value(&mut self, deciding: Deciding, value: &[u8]) {
@@ -619,7 +615,8 @@ impl<'p> Explanation<'p> {
         if self.is_unread(name) {
             return true;
         }
-        let (Some(source), Some(deciding)) = (self.find_source(name), self.decision.deciding)
+        let (Some(source), Some(deciding)) =
+            (self.policy.find_source(name), self.decision.deciding)
         else {
             return false;
         };

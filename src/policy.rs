@@ -64,6 +64,13 @@ pub struct Policy {
 
 const _: () = assert!(size_of::<Policy>() <= 4096);
 
+/// Which key a value is, and whether a scheme stood before it.
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) key: Option<u8>,
+    pub(crate) stripped: bool,
+}
+
 impl Policy {
     /// Checks a configuration and makes a policy of it.
     ///
@@ -221,11 +228,16 @@ impl Policy {
         core::str::from_utf8(name).ok() // always: a token is ASCII
     }
 
-    /// The index of the source with this name, among the first so many.
+    /// The index of the source with this name.
     #[inline]
-    pub(crate) fn find_source(&self, name: &[u8], among: usize) -> Option<usize> {
-        let sources = self.sources.get(..among)?;
-        sources.iter().position(|source| source.equals(name))
+    pub(crate) fn find_source(&self, name: &[u8]) -> Option<usize> {
+        self.sources.iter().position(|source| source.equals(name))
+    }
+
+    /// The sources, as bits.
+    #[inline]
+    pub(crate) fn every_source(&self) -> u32 {
+        (1 << self.sources.len()) - 1
     }
 
     /// The sources whose names are spelled so.
@@ -247,6 +259,23 @@ impl Policy {
         } else {
             Credential::whole(value)
         }
+    }
+
+    /// What a value of a source is.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // a part of the one frame in which decisions are made
+    pub(crate) fn find(&self, source: usize, value: &[u8]) -> Found {
+        let credential = self.read_credential(source, value);
+        Found {
+            key: self.find_key(credential.text),
+            stripped: credential.stripped,
+        }
+    }
+
+    /// The same out of line, for where one frame would be too much.
+    #[inline(never)]
+    pub(crate) fn find_apart(&self, source: usize, value: &[u8]) -> Found {
+        self.find(source, value)
     }
 
     #[inline]

@@ -152,16 +152,16 @@ impl Drop for Secret {
     }
 }
 
-/// Whether two texts of one length are the same: by blocks, of which the last may overlap the one
-/// before it.
+/// Whether two texts of one length are the same: by blocks, of which the first may overlap the one
+/// after it.
 #[inline]
 fn same(a: &[u8], b: &[u8]) -> bool {
     const BLOCK: usize = 16;
-    let (Some(last_a), Some(last_b)) = (a.last_chunk::<BLOCK>(), b.last_chunk()) else {
+    let (Some(first_a), Some(first_b)) = (a.first_chunk::<BLOCK>(), b.first_chunk()) else {
         return constant_time_eq(a, b);
     };
-    let mut same = constant_time_eq_n(last_a, last_b);
-    for (a, b) in a.as_chunks().0.iter().zip(b.as_chunks::<BLOCK>().0) {
+    let mut same = constant_time_eq_n(first_a, first_b);
+    for (a, b) in a.as_rchunks().1.iter().zip(b.as_rchunks::<BLOCK>().1) {
         same &= constant_time_eq_n(a, b);
     }
     same
