@@ -4,8 +4,8 @@
 bench.py [--report | PART...]
 
 `make bench` runs it, with what it needs built. With parts named, only these are measured anew; with
---report, none. What a person has to say of the goals that were missed is in notes.json, where {name}
-stands for a figure of `figures`; the rest of README.md is left as it is.
+--report, none. The figures are kept in results.json. What a person has to say of the goals that were missed
+is in notes.json, where {name} stands for a figure of `figures`; the rest of README.md is left as it is.
 """
 
 import csv
@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import re
+import statistics
 import subprocess
 import sys
 import textwrap
@@ -25,6 +26,7 @@ from plot import plot
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 OUT = ROOT / "target/benches"
+RESULTS = HERE / "results.json"
 TOOLS = ROOT / "target/tools/bin"
 COUNTS = [1, 12, 32, 100, 1000]
 ROUNDS = 3
@@ -128,13 +130,17 @@ def locked():
     return int(counter.stdout)
 
 
-PARTS = {"instructions": instructions, "locked": locked, "go": go, "hosts": hosts, "rust": rust}
+def layouts():
+    return json.loads(run([sys.executable, "layouts/layouts.py"]))
 
 
-def measure(result, names):
+PARTS = {"layouts": layouts, "instructions": instructions, "locked": locked, "go": go, "hosts": hosts, "rust": rust}
+
+
+def measure(names):
     """Measures the parts named anew and keeps the others; each is written when it is there."""
     assert names <= PARTS.keys(), f"the parts are {', '.join(PARTS)}"
-    measured = json.loads(result.read_text()) if names < PARTS.keys() else {}
+    measured = json.loads(RESULTS.read_text()) if names < PARTS.keys() else {}
     for name in PARTS:
         if name in names:
             print(f"measuring: {name}", file=sys.stderr)
@@ -146,64 +152,70 @@ def measure(result, names):
                 "load": os.getloadavg()[2],
             }
             measured["machine"] = machine()
-            result.write_text(json.dumps(measured, indent=2) + "\n")
+            RESULTS.write_text(json.dumps(measured, indent=1, sort_keys=True) + "\n")
     return measured
+
+
+def mean(measured, one, other):
+    """The geometric mean over the layouts of one time to another."""
+    return statistics.geometric_mean(layout[one] / layout[other] for layout in measured["layouts"]["nanoseconds"])
 
 
 def goals(measured):
     """What was to be reached: the key of its note, what it is, the figure, and the most that it may be."""
     time = measured["rust"]
+    count = measured["layouts"]["instructions"]
     per_header = {
         function: (cases["headers_1000"] - cases["headers_100"]) / 900
         for function, cases in measured["instructions"].items()
     }
     ours = {subject: time[subject]["headers_12"] for subject in time}
     rows = [
-        ("floor", "`keygate_decide`, 12 headers, to the floor", ours["capi_verdict"] / ours["floor"], 2),
-        ("plain", "`decide` to the plain gate", ours["list"] / ours["plain"], 0.3),
-        ("middleware", "`decide` to the middleware", ours["list"] / ours["middleware"], 0.25),
-        ("rego", "`decide` to Rego, the faster of both", ours["list"] / min(ours["rego"], ours["rego_vm"]), 1 / 300),
-        ("rego_map", "`decide` to Rego, the headers already a map", ours["list"] / ours["rego_vm_map"], 1 / 300),
-        ("cedar", "`decide` to Cedar", ours["list"] / ours["cedar"], 1 / 50),
+        ("by_hand", "C: `keygate_decide` to the gate by hand", mean(measured, "decide", "by_hand"), 1.25),
+        ("floor", "C: `keygate_decide` to the floor", mean(measured, "decide", "floor"), 2.2),
+        ("null", "C: instructions without a decision", count["decide"], 355),
+        ("told", "C: instructions with a decision", count["decide_told"], 400),
+        ("wrong", "C: instructions for a wrong key", count["wrong"], 600),
+        ("header_capi", "C: instructions for a further header", per_header["capi"], 6),
+        ("any", "C: `match: any`, the right key second, to `first`", mean(measured, "any_second", "decide"), 1.45),
+        ("keys", "C: 8 keys to 1", time["capi"]["keys_8"] / time["capi"]["headers_12"], 1.8),
+        ("header_decide", "Rust: instructions for a further header, a list", per_header["decide"], 8),
+        ("header_push", "Rust: the same, header by header", per_header["push"], 8),
+        ("plain", "Rust: `decide` to the plain gate", ours["list"] / ours["plain"], 0.3),
+        ("middleware", "Rust: `decide` to the middleware", ours["list"] / ours["middleware"], 0.25),
+        ("rego", "Rust: `decide` to Rego, the faster of both", ours["list"] / min(ours["rego"], ours["rego_vm"]), 1 / 300),
+        ("rego_map", "Rust: the same, the headers already a map", ours["list"] / ours["rego_vm_map"], 1 / 300),
+        ("cedar", "Rust: `decide` to Cedar", ours["list"] / ours["cedar"], 1 / 50),
     ]
-    names = {"decide": "a list", "push": "header by header", "capi": "C"}
-    for function, name in names.items():
-        what = f"instructions for a further uninteresting header, {name}"
-        rows.append((f"header_{function}", what, per_header[function], 8))
-    for subject, name in [("list", "a list"), ("push", "header by header"), ("capi_verdict", "C")]:
+    for subject, name in [("capi_verdict", "C"), ("list", "Rust"), ("push", "Rust, header by header")]:
         ratio = time[subject]["headers_1000"] / time[subject]["headers_100"]
-        rows.append((f"growth_{subject}", f"1,000 headers to 100, {name}", ratio, 10.5))
-    if measured["go"]:
-        seconds = {name: units["sec/op"][0] for name, units in measured["go"].items()}
-        decide = seconds["KeygateDecide"]
-        fiber = seconds["FiberKeyAuth"] - seconds["FiberAlone"]
-        allocations = measured["go"]["KeygateDecide"]["allocs/op"][0]
-        rows += [
-            ("go_noop", "Go `DecideRequest` to a bare cgo call", decide / seconds["CgoNoop"], 3),
-            ("go_allocations", "Go `DecideRequest`, allocations", allocations, 0),
-            ("go_echo", "Go `DecideRequest` to echo's KeyAuth", decide / seconds["EchoKeyAuth"], 1),
-            ("go_fiber", "Go `DecideRequest` to fiber's keyauth", decide / fiber, 1),
-        ]
-    rows.append(("swap", "instructions that lock, in all of the C library: a swapped policy is read by one load", measured["locked"], 0))
+        rows.append((f"growth_{subject}", f"{name}: 1,000 headers to 100", ratio, 10.5))
+    seconds = {name: units["sec/op"][0] for name, units in measured["go"].items()}
+    decide = seconds["KeygateDecide"]
+    fiber = seconds["FiberKeyAuth"] - seconds["FiberAlone"]
+    rows += [
+        ("go_noop", "Go: `DecideRequest` to a bare cgo call", decide / seconds["CgoNoop"], 2.5),
+        ("go_echo", "Go: the same to echo's KeyAuth", decide / seconds["EchoKeyAuth"], 0.8),
+        ("go_fiber", "Go: the same to fiber's keyauth", decide / fiber, 1),
+        ("go_allocations", "Go: allocations", measured["go"]["KeygateDecide"]["allocs/op"][0], 0),
+        ("swap", "instructions that lock, in all of the C library", measured["locked"], 0),
+    ]
     for host, contents in measured["hosts"].items():
         for content, gates in contents.items():
+            if content != "proxied":
+                continue
             none = gates["no gate"]
-            native = gates["map and if"] - none
-            for gate, count in gates.items():
-                if not gate.startswith("keygate"):
-                    continue
-                what = f"{host}, {content}, {gate}: instructions added"
-                rows += [
-                    (f"{host}_share", f"{what}, to those without a gate", (count - none) / none, 0.02),
-                    (f"{host}_native", f"{what}, to those that the native check adds", (count - none) / native, 1),
-                ]
+            for gate, most in [("keygate", 0.036), ("keygate, keygate_strip off", 0.029)]:
+                share = (gates[gate] - none) / none
+                rows.append((f"{host}_share", f"{host}: instructions added, {content}, {gate}", share, most))
     return rows
 
 
 def figures(measured):
     """What a note may name, by key: the goals' figures, and some that are in no table of goals."""
     named = {key: number(figure) for key, _, figure, _ in goals(measured)}
-    return named | {"instructions_capi": number(measured["instructions"]["capi"]["headers_12"])}
+    counted = {f"count_{name}": number(count) for name, count in measured["layouts"]["instructions"].items()}
+    return named | counted
 
 
 def number(value):
@@ -225,73 +237,47 @@ def wrapped(text, indent=""):
 
 
 def goal_table(measured):
-    rows = [
-        [what, number(figure), number(most), "yes" if figure <= most else "**no**"]
-        for _, what, figure, most in goals(measured)
-    ]
-    return table(["goal", "figure", "at most", "met"], rows)
-
-
-def missed(measured):
-    """A list of what stands between the figures and the goals that were not met."""
+    """The goals, and in footnotes what stands between the figures and those that were not met."""
     notes = json.loads((HERE / "notes.json").read_text())
     named = figures(measured)
-    lines = []
-    for key, what in {key: what for key, what, figure, most in goals(measured) if figure > most}.items():
-        goal, text = notes.get(key, [what, "not looked into yet."])
-        lines.append(wrapped(f"- {goal}: {text.format_map(named)}", "  "))
-    return "\n".join(["What stands between the figures and the goals that were not met:\n", *lines])
+    rows, footnotes = [], {}
+    for key, what, figure, most in goals(measured):
+        met = "yes"
+        if figure > most:
+            met = f"**no**[^{key}]"
+            footnotes[key] = notes.get(key, "not looked into yet.").format_map(named)
+        rows.append([what, number(figure), number(most), met])
+    lines = [wrapped(f"[^{key}]: {text}", "    ") for key, text in footnotes.items()]
+    return "\n".join([table(["goal, 12 headers", "figure", "at most", "met"], rows), "", *lines])
 
 
-def time_table(time):
-    rows = []
-    for subject, name in SUBJECTS.items():
-        cells = []
-        for count in COUNTS:
-            case = f"headers_{count}"
-            ratio = time[subject][case] / time["floor"][case]
-            cells.append(f"{number(ratio)} ({number(round(time[subject][case], 1))})")
-        rows.append([name, *cells])
-    return table(["to the floor (ns)", *(f"{count:,}" for count in COUNTS)], rows)
+def peer_table(measured):
+    """Everything that decides one request of 12 headers, the fastest first."""
+    time = measured["rust"]
+    rows = [(name, time[subject]["headers_12"]) for subject, name in SUBJECTS.items()]
+    for name, units in measured["go"].items():
+        rows.append((f"Go: `{name}`", units["sec/op"][0] * 1e9))
+    own = time["capi_verdict"]["headers_12"]
+    rows.sort(key=lambda row: row[1])
+    cells = [[name, number(round(nanoseconds, 1)), number(nanoseconds / own)] for name, nanoseconds in rows]
+    return table(["who decides", "ns", "to `keygate_decide`"], cells)
 
 
-def case_table(time, counts):
-    floor = time["floor"]["headers_12"]
-    by_time = {"C": "capi", "a list": "list", "header by header": "push", "explained": "explain"}
-    by_count = {"C": "capi", "a list": "decide", "header by header": "push"}
-    rows = []
-    size = lambda case: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", case)]
-    for case in sorted(time["capi"], key=size):
-        cells = [time[subject].get(case) for subject in by_time.values()]
-        cells = ["" if cell is None else number(cell / floor) for cell in cells]
-        counted = "secret_last_byte" if case == "key_mismatch" else case
-        counted = "keys_8_last" if case == "keys_8" else counted
-        for function in by_count.values():
-            found = counts[function].get(counted)
-            cells.append("" if found is None else number(found))
-        rows.append([f"`{case}`", *cells])
-    head = ["case", *by_time, *(f"instructions, {name}" for name in by_count)]
-    return table(head, rows)
-
-
-def go_table(go):
-    noop = go["CgoNoop"]["sec/op"][0]
-    rows = []
-    for name, units in sorted(go.items(), key=lambda item: item[1]["sec/op"][0]):
-        seconds, spread = units["sec/op"]
-        allocations = units["allocs/op"][0]
-        rows.append([f"`{name}`", number(seconds / noop), f"{seconds * 1e9:.0f} ± {spread}", number(allocations)])
-    return table(["Go, 12 headers", "to a bare cgo call", "ns", "allocations"], rows)
-
-
-def host_table(hosts):
-    rows = []
-    for host, contents in hosts.items():
+def count_table(measured):
+    """What it takes besides."""
+    count = measured["layouts"]["instructions"]
+    rows = [
+        ["C: a C gate written by hand, without and with a decision", f"{number(count['by_hand'])} and {number(count['by_hand_told'])}"],
+        ["C: `match: any`, the right key in the second of two headers", number(count["any_second"])],
+        ["C: `keygate_policy_drops` of 12 headers, `strip: matched`", number(count["drops"])],
+        ["C: `keygate_findings` of a wrong key, which searches 12 headers for it", number(count["search"])],
+    ]
+    for host, contents in measured["hosts"].items():
         for content, gates in contents.items():
-            none = gates["no gate"]
-            for gate, count in gates.items():
-                rows.append([f"{host}, {content}, {gate}", f"{count:,.0f}", f"{count - none:+,.0f}", f"{count / none - 1:+.2%}"])
-    return table(["host", "instructions a request", "over no gate", "share"], rows)
+            for gate, instructions in gates.items():
+                share = instructions / gates["no gate"] - 1
+                rows.append([f"{host}, {content}, {gate}", f"{instructions:,.0f} ({share:+.1%})"])
+    return table(["what", "instructions"], rows)
 
 
 def version(*command):
@@ -325,27 +311,14 @@ def conditions(measured):
 
 
 def report(measured):
-    time = measured["rust"]
-    return "\n\n".join(
-        [
-            wrapped(conditions(measured)),
-            goal_table(measured),
-            missed(measured),
-            "![Time of a decision against the number of headers](cost.svg)",
-            time_table(time),
-            case_table(time, measured["instructions"]),
-            go_table(measured["go"]),
-            host_table(measured["hosts"]),
-        ]
-    )
+    return "\n\n".join([goal_table(measured), peer_table(measured), count_table(measured), wrapped(conditions(measured))])
 
 
 def main():
-    result = OUT / "bench.json"
     if "--report" in sys.argv[1:]:  # of what was measured last
-        measured = measure(result, set())
+        measured = measure(set())
     else:
-        measured = measure(result, set(sys.argv[1:]) or PARTS.keys())
+        measured = measure(set(sys.argv[1:]) or PARTS.keys())
     text = report(measured)
     print(text)
     readme = HERE / "README.md"
