@@ -1,27 +1,37 @@
 //! The subcommand `explain`.
 
+mod cmd;
 mod curl;
+mod fetch;
+mod har;
+mod httpie;
+mod note;
 mod output;
+mod paste;
+mod powershell;
 mod raw;
 mod shell;
+mod tool;
 mod url;
+mod wget;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read};
 use std::process::ExitCode;
 
-use keygate::{Explanation, Language, Policy};
+use keygate::Language;
 
 use crate::failure::{Failure, fail};
 use crate::gate::{self, Gate};
 use output::Output;
+use paste::Pasted;
 
 /// The most bytes read of a command or a request head, 16 MiB.
 const MAX_INPUT: u64 = 16 << 20;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-The command is read from standard input where none is given, or for -- -.
+Where no command is given, or for -- -, standard input is read: a command, fetch(...), a HAR file or a request head.
 Exit status: 0 where every request is allowed, 1 where one is denied, 2 on any error.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -29,11 +39,11 @@ pub(crate) struct Arguments {
     /// A JSON object for each request, one a line
     #[arg(long)]
     json: bool,
-    /// An HTTP/1.1 request head as captured from the wire, instead of a command; - is standard
-    /// input
+    /// A request head as captured from the wire or shown by curl -v, instead of a command; - is
+    /// standard input
     #[arg(long, value_name = "FILE")]
     raw: Option<OsString>,
-    /// A curl command, in words or as one string
+    /// A curl, wget or HTTPie command in words, or anything that the README names as one string
     #[arg(last = true, value_name = "curl ...")]
     command: Vec<OsString>,
 }
@@ -53,61 +63,41 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 /// Whether every request is allowed.
 fn explain(arguments: Arguments, language: Language) -> Result<bool, Failure> {
     let policy = gate::read(&arguments.gate)?;
-    let json = arguments.json;
-    let mut allowed = true;
-    let mut add = |output: &mut Output, method: &[u8], explanation: Explanation<'_>| {
-        allowed &= explanation.decision().is_allow();
-        output.add(&policy, method, &explanation);
-    };
-    let output = match arguments.raw {
+    let mut pasted = match arguments.raw {
         Some(_) if !arguments.command.is_empty() => {
             return Err(fail(
-                "--raw and a curl command are both given; give one of them",
-                "同时给出了 --raw 和 curl 命令;请只给其中一个",
+                "--raw and a command are both given; give one of them",
+                "同时给出了 --raw 和命令;请只给其中一个",
             ));
         }
-        Some(file) => {
-            let head = if file == "-" {
-                read_standard_input()?
-            } else {
-                gate::read_file(&file, MAX_INPUT, "--raw")?
-            };
-            raw::with_head(&head, |method, target, headers| {
-                let mut output = Output::new(language, json, 1);
-                let explanation = policy.explain(method, target, headers);
-                add(&mut output, method, explanation);
-                output
-            })?
-        }
-        None => {
-            let requests = curl::requests(&words(arguments.command)?)?;
-            let mut output = Output::new(language, json, requests.len());
-            for request in &requests {
-                let explanation = explain_request(&policy, request);
-                add(&mut output, &request.method, explanation);
-            }
-            output
-        }
+        Some(file) if file == "-" => raw::read(&read_standard_input()?)?,
+        Some(file) => raw::read(&gate::read_file(&file, MAX_INPUT, "--raw")?)?,
+        None => read(arguments.command)?,
     };
+    paste::note_headers(&pasted.requests, &mut pasted.notes);
+    let mut output = Output::new(language, arguments.json, pasted.requests.len());
+    output.notes(&pasted.notes);
+    let mut allowed = true;
+    for request in &pasted.requests {
+        let explanation = policy.explain(&request.method, &request.target, &request.headers);
+        allowed &= explanation.decision().is_allow();
+        output.add(&policy, &request.method, &explanation);
+    }
     output.print()?;
     Ok(allowed)
 }
 
-fn explain_request<'p>(policy: &'p Policy, request: &curl::Request) -> Explanation<'p> {
-    policy.explain(&request.method, &request.target, &request.headers)
-}
-
-/// The words of the command: as given, of one string, or from standard input.
-fn words(command: Vec<OsString>) -> Result<Vec<Vec<u8>>, Failure> {
-    let mut words: Vec<_> = command
+/// The command: in words as given, of one string, or from standard input.
+fn read(command: Vec<OsString>) -> Result<Pasted, Failure> {
+    let words: Vec<_> = command
         .into_iter()
         .map(OsString::into_encoded_bytes)
         .collect();
     match words.as_slice() {
-        [] => shell::split(&read_standard_input()?),
-        [word] if word == b"-" => shell::split(&read_standard_input()?),
-        [_] => shell::split(&words.remove(0)),
-        _ => Ok(words),
+        [] => paste::of_text(&read_standard_input()?),
+        [word] if word == b"-" => paste::of_text(&read_standard_input()?),
+        [text] => paste::of_text(text),
+        words => paste::of_words(words),
     }
 }
 

@@ -24,6 +24,7 @@ fn samples(text: &str) -> Vec<(String, String)> {
 fn status(answer: &str) -> i32 {
     match answer {
         _ if answer.starts_with("error:") => 2,
+        _ if answer.starts_with("note: ") && answer.contains("\nDenied: ") => 1,
         _ if answer.starts_with("Denied: ") || answer.starts_with("已拒绝") => 1,
         // A lint.
         _ if answer.lines().all(|line| {

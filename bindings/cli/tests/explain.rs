@@ -372,9 +372,8 @@ fn bad_input() {
     let lines = format!("curl http://a/\n-H 'x-api-key: {KEY}'");
     let name_line = format!("GET / HTTP/1.1\r\nHost: a\r\n{KEY}\r\n\r\n");
     let value_line = format!("GET / HTTP/1.1\r\nx-api-key: {KEY}\u{1}\r\n\r\n");
-    let partial = format!("GET / HTTP/1.1\r\nx-api-key: {KEY}\r\n");
     let start_line = format!("{KEY}\r\n\r\n");
-    let version = format!("GET /{KEY} HTTP/2\r\n\r\n");
+    let version = format!("GET /{KEY} HTTP/4\r\n\r\n");
     let both = [("KEYGATE_API_KEY", KEY)];
     let mut table: Vec<Row<'_>> = vec![
         (with(&[]), b"", &[], "choose"),
@@ -532,13 +531,13 @@ fn bad_input() {
             vec!["--auth-mode", "strict", "--", KEY],
             b"",
             &[],
-            "must start with curl",
+            "this is no command that is known here",
         ),
         (
-            vec!["--auth-mode", "strict", "--", "wget", &header],
+            vec!["--auth-mode", "strict", "--", "grep", &header],
             b"",
             &[],
-            "must start with curl",
+            "this is no command that is known here",
         ),
         (
             vec!["--auth-mode", "strict"],
@@ -614,7 +613,7 @@ fn bad_input() {
             ],
             b"",
             &[],
-            "--raw and a curl command",
+            "--raw and a command",
         ),
         (
             vec!["--auth-mode", "strict", "--raw", KEY],
@@ -626,13 +625,7 @@ fn bad_input() {
             vec!["--auth-mode", "strict", "--raw", "-"],
             b"",
             &[],
-            "empty line that ends it is missing",
-        ),
-        (
-            vec!["--auth-mode", "strict", "--raw", "-"],
-            partial.as_bytes(),
-            &[],
-            "empty line that ends it is missing",
+            "it is empty or breaks off",
         ),
         (
             vec!["--auth-mode", "strict", "--raw", "-"],
@@ -1130,4 +1123,131 @@ fn the_language_is_that_of_the_user() {
     asked.extend(&arguments[1..]);
     let run = run_with(&asked, b"", &[("LANG", "zh_CN.UTF-8")]);
     assert!(run.out.contains("Denied"));
+}
+
+/// What people paste: the text, the exit status, and what is said; KEY stands for the right key.
+#[allow(clippy::too_many_lines)] // a table
+#[test]
+fn pastes_are_read() {
+    let right = "-H 'Authorization: Bearer KEY' http://h:8045/v1/models";
+    let allowed = "Allowed: the key is right";
+    let missing = "Denied: the request has no header";
+    let unquoted = "note: the header after -H is not in quotes";
+    let space = "note: a no-break space or an invisible character";
+    let table: Vec<(String, i32, Vec<&str>)> = vec![
+        // In front of a command and around it.
+        (format!("$ curl {right}"), 0, vec![allowed]),
+        (format!("% curl {right}"), 0, vec![allowed]),
+        (format!("# curl {right}"), 0, vec![allowed]),
+        (format!("> curl {right}"), 0, vec![allowed]),
+        (format!("PS C:\\> curl.exe {right}"), 0, vec![allowed]),
+        (format!("me@host:~/x$ curl {right}"), 0, vec![allowed]),
+        (format!("[root@host ~]# curl {right}"), 0, vec![allowed]),
+        (format!("sudo -E time curl {right}"), 0, vec![allowed]),
+        (format!("A=b HTTP_PROXY=x curl {right}"), 0, vec![allowed]),
+        (format!("export A=b; cat x | curl {right} | jq ."), 0, vec![allowed]),
+        (format!("```bash\n$ curl {right}\n```\n"), 0, vec![allowed]),
+        (format!("`curl {right}`"), 0, vec![allowed]),
+        (format!("\u{feff}curl {right}\r\n"), 0, vec![allowed]),
+        (format!("curl\u{a0}{right}"), 0, vec![space, allowed]),
+        (format!("curl \u{200b}{right}"), 0, vec![space, allowed]),
+        // Characters and quotes that are others than they seem.
+        (format!("curl \u{2014}H 'a: b' {right}"), 2, vec!["a dash (\u{2013} or \u{2014}) that is no hyphen"]),
+        (format!("curl \u{2013}\u{2013}header 'a: b' {right}"), 2, vec!["type - or --"]),
+        ("curl -H \u{201c}Authorization: Bearer KEY\u{201d} http://h/".into(), 2, vec!["a curly quote, which no shell knows"]),
+        (
+            "curl -H 'Authorization: Bearer \u{2018}KEY\u{2019}' http://h/".into(),
+            1,
+            vec!["note: a header holds a curly quote", "credential_unusable"],
+        ),
+        ("curl -H 'x-api-key: KEY\u{a0}' http://h/".into(), 1, vec![space, "credential_unusable"]),
+        ("curl -H 'Authorization\u{ff1a} Bearer KEY' http://h/".into(), 1, vec!["note: a header after -H has a full-width colon", missing]),
+        (
+            "C:\\Users\\me>curl -H 'Authorization: Bearer KEY' http://h/".into(),
+            1,
+            vec!["note: the header after -H is not in quotes", "note: the Windows command prompt passes single quotes on", missing],
+        ),
+        // The two commonest mistakes.
+        ("curl -H Authorization: Bearer KEY http://h/v1/models".into(), 1, vec![unquoted, missing]),
+        ("curl -H x-api-key: KEY http://h/v1/models".into(), 1, vec![unquoted, missing]),
+        ("curl -H x-api-key: http://h/v1/models".into(), 1, vec!["note: a header after -H has no value", missing]),
+        ("curl -H 'Authorization Bearer KEY' http://h/".into(), 1, vec!["note: a header after -H has no colon", missing]),
+        ("curl -H 'x-api-key: ' http://h/".into(), 1, vec!["note: a header after -H has no value", missing]),
+        // A line feed is sent as it is.
+        ("curl -H $'Authorization: Bearer KEY\\n' http://h/".into(), 0, vec!["note: a header holds a line feed", allowed]),
+        ("curl -H $'a: b\\n' -H 'x-api-key: KEY' http://h/".into(), 1, vec!["note: a header holds a line feed", missing]),
+        ("curl -H $'a: b\\nx-api-key: KEY' http://h/".into(), 0, vec!["note: a header holds a line feed", allowed]),
+        ("curl -H $'Authorization: Bearer KEY\\r' http://h/".into(), 1, vec!["credential_unusable"]),
+        // Heads.
+        ("GET /v1/models HTTP/1.1\nHost: h\nx-api-key: KEY\n\n".into(), 0, vec![allowed]),
+        ("GET /v1/models HTTP/2\r\nhost: h\r\nx-api-key: KEY\r\n\r\n".into(), 0, vec![allowed]),
+        ("GET /v1/models HTTP/1.1\nx-api-key: KEY".into(), 0, vec!["note: the empty line that ends a request head is missing", allowed]),
+        (":method: GET\n:path: /v1\n:authority: h\nx-api-key: KEY\n\n".into(), 0, vec![allowed]),
+        (
+            "*   Trying 127.0.0.1:80...\n* Connected\n> GET /v1 HTTP/1.1\n> Host: h\n> x-api-key: KEY\n>\n< HTTP/1.1 401 Unauthorized\n<\n".into(),
+            0,
+            vec![allowed],
+        ),
+        ("> POST /v1 HTTP/2\r\n> Host: h\r\n> x-api-key: no\r\n> \r\n< HTTP/2 401\r\n".into(), 1, vec!["key_mismatch"]),
+        // Of other tools.
+        (
+            "curl ^\"http://h/v1^\" ^\r\n  -H ^\"authorization: Bearer KEY^\" ^\r\n  --data-raw ^\"^{^\\^\"a^\\^\":1^}^\"".into(),
+            0,
+            vec![allowed],
+        ),
+        (
+            "fetch(\"http://h/v1?a=b\", {\n  \"headers\": {\n    \"accept\": \"*/*\",\n    \"authorization\": \"Bearer KEY\"\n  },\n  \"body\": \"(\",\n  \"method\": \"POST\"\n});".into(),
+            0,
+            vec![allowed],
+        ),
+        ("await fetch('http://h/', {headers: {'x-api-key': 'KEY',},})".into(), 0, vec![allowed]),
+        ("fetch(\"http://h/\");".into(), 1, vec![missing]),
+        ("fetch(url, {headers: {'x-api-key': `${key}`}})".into(), 2, vec!["this looks like fetch(...)"]),
+        (
+            "$session = New-Object Microsoft.PowerShell.Commands.WebRequestSession\n$session.UserAgent = \"x\"\nInvoke-WebRequest -UseBasicParsing -Uri \"http://h/v1\" `\n-Method \"POST\" `\n-WebSession $session `\n-Headers @{\n\"authority\"=\"h\"\n  \"authorization\"=\"Bearer KEY\"\n} `\n-ContentType \"application/json\" `\n-Body \"{`\"a`\":1}\"".into(),
+            0,
+            vec![allowed],
+        ),
+        ("PS C:\\> irm http://h/v1 -Headers @{Authorization='Bearer KEY'; A=\"b\"}".into(), 0, vec![allowed]),
+        ("$h = @{ 'x-api-key' = 'KEY' }\n$r = Invoke-RestMethod -Uri http://h/ -Headers $h".into(), 0, vec![allowed]),
+        ("iwr http://h/ -Headers $h".into(), 2, vec!["-Headers is a variable"]),
+        ("wget -qO- --header='x-api-key: KEY' http://h/v1".into(), 0, vec![allowed]),
+        ("wget --header 'Authorization: KEY' --post-data a http://h/v1".into(), 0, vec![allowed]),
+        ("wget --header='x-api-key KEY' http://h/v1".into(), 2, vec!["a header of the wget command has no colon"]),
+        ("wget --frobnicate=KEY http://h/v1".into(), 2, vec!["an option that is not known"]),
+        ("http POST :8045/v1 x-api-key:KEY a=b c:=1".into(), 0, vec![allowed]),
+        ("https h/v1 Authorization:'Bearer KEY'".into(), 0, vec![allowed]),
+        ("http -A bearer -a KEY h/v1".into(), 0, vec![allowed]),
+        ("http h/v1 KEY".into(), 2, vec!["a word of the HTTPie command"]),
+        (
+            "{\"log\": {\"entries\": [{\"request\": {\"method\": \"GET\", \"url\": \"http://h/a\", \"headers\": []}, \"response\": {\"status\": 200}},\n{\"request\": {\"method\": \"GET\", \"url\": \"http://h/b\", \"headers\": [{\"name\": \":path\", \"value\": \"/b\"}, {\"name\": \"x-api-key\", \"value\": \"KEY\"}]}, \"response\": {\"status\": 401}}]}}".into(),
+            0,
+            vec![allowed],
+        ),
+        ("{\"log\": {\"entries\": [{\"request\": {\"method\": \"GET\", \"url\": \"KEY".into(), 2, vec!["a HAR file that breaks off"]),
+        ("{\"log\": {\"entries\": []}}".into(), 2, vec!["holds no request"]),
+        ("{\"model\": \"KEY\"}".into(), 2, vec!["this looks like JSON, but it is no HAR file"]),
+        // What is not understood.
+        ("import requests\nrequests.get('http://h', headers={'x-api-key': 'KEY'})".into(), 2, vec!["this looks like Python"]),
+        ("const r = await axios.post(url, {}, {headers: {'x-api-key': 'KEY'}})".into(), 2, vec!["this looks like JavaScript"]),
+        ("HTTP/1.1 401 Unauthorized\r\nx: KEY\r\n".into(), 2, vec!["this looks like a response"]),
+        ("KEY".into(), 2, vec!["this is no command that is known here"]),
+        ("\u{1}\u{2}KEY".into(), 2, vec!["this is not text"]),
+        ("x".repeat((16 << 20) + 1), 2, vec!["longer than 16 MiB"]),
+        ("x ".repeat(8 << 20), 2, vec!["this is no command that is known here"]),
+    ];
+    for (text, status, said) in table {
+        let text = text.replace("KEY", KEY);
+        let run = strict(&[], text.as_bytes());
+        let start: String = text.chars().take(200).collect();
+        let all = run.out + &run.err;
+        assert_eq!(run.status, Some(status), "{start}\n{all}");
+        for part in said {
+            assert!(all.contains(part), "{start}\n{part}\n{all}");
+        }
+        assert!(!all.contains(KEY), "{start}\n{all}");
+        let zh = strict(&["--lang", "zh"], text.as_bytes());
+        assert!(!(zh.out + &zh.err).contains("note:"), "{start}");
+        assert_eq!(zh.status, Some(status), "{start}");
+    }
 }

@@ -1,5 +1,5 @@
-//! The command line's reader of curl commands: words quoted anew are the same words, a header added
-//! is in the request, and no message repeats what was read.
+//! The command line's readers of what people paste: no message repeats what was read. Of curl
+//! commands: words quoted anew are the same words, and a header added is in the request.
 
 #![no_main]
 
@@ -11,11 +11,22 @@ mod cli {
     pub(crate) mod failure;
 
     pub(crate) mod explain {
+        mod cmd;
         mod curl;
+        mod fetch;
+        mod har;
+        mod httpie;
+        mod note;
+        mod paste;
+        mod powershell;
+        mod raw;
         mod shell;
+        mod tool;
         mod url;
+        mod wget;
 
         use keygate::Language;
+        use note::Notes;
 
         use crate::failure::Failure;
 
@@ -23,14 +34,18 @@ mod cli {
 
         /// The requests of a command, and no secret in the message where there are none.
         fn requests(words: &[Vec<u8>]) -> Result<Vec<curl::Request>, Failure> {
-            let result = curl::requests(words);
-            if let Err(failure) = &result {
+            let result = curl::requests(words, &mut Notes::default());
+            silent(&result);
+            result
+        }
+
+        fn silent<T>(result: &Result<T, Failure>) {
+            if let Err(failure) = result {
                 for language in [Language::En, Language::Zh] {
                     let text = failure.text(language).as_bytes();
                     assert!(!text.windows(SECRET.len()).any(|part| part == SECRET));
                 }
             }
-            result
         }
 
         fn quoted(word: &[u8]) -> Vec<u8> {
@@ -39,12 +54,6 @@ mod cli {
         }
 
         pub(crate) fn look(text: &[u8]) {
-            let Ok(words) = shell::split(text) else {
-                return;
-            };
-            let anew: Vec<_> = words.iter().map(|word| quoted(word)).collect();
-            let anew = shell::split(&anew.join(&b' ')).expect("words in quotes");
-            assert_eq!(anew, words);
             // A command may name files; those that never end are left alone.
             if text
                 .windows(4)
@@ -52,6 +61,17 @@ mod cli {
             {
                 return;
             }
+            silent(&paste::of_text(text));
+            let Ok(words) = shell::split(text, &mut Notes::default()) else {
+                return;
+            };
+            if words.is_empty() {
+                return;
+            }
+            let anew: Vec<_> = words.iter().map(|word| quoted(word)).collect();
+            let anew = anew.join(&b' ');
+            let anew = shell::split(&anew, &mut Notes::default()).expect("words in quotes");
+            assert_eq!(anew, words);
             let before = requests(&words);
             let header = [b"x-added: ", SECRET].concat();
             let option = [b"--", SECRET].concat();

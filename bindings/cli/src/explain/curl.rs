@@ -10,6 +10,7 @@ use std::fs;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
+use super::note::{Note, Notes};
 use super::url::{self, Url};
 use crate::failure::{Failure, fail, glued_to};
 use options::{Act, Setting, Switch};
@@ -24,35 +25,12 @@ pub(super) struct Request {
 }
 
 /// The requests of a command, whose first word is `curl`.
-pub(super) fn requests(words: &[Vec<u8>]) -> Result<Vec<Request>, Failure> {
-    let arguments = match words.split_first() {
-        Some((command, arguments)) if is_curl(command) => arguments,
-        None => {
-            return Err(fail(
-                "there is no command; give -- curl ... after the options, or --raw FILE",
-                "没有命令;请在选项之后写 -- curl ...,或者用 --raw FILE",
-            ));
-        }
-        Some(_) => {
-            return Err(fail(
-                "the command must start with curl",
-                "命令必须以 curl 开头",
-            ));
-        }
-    };
+pub(super) fn requests(words: &[Vec<u8>], notes: &mut Notes) -> Result<Vec<Request>, Failure> {
     let mut requests = Vec::new();
-    for transfer in parse(arguments)? {
-        transfer.requests(&mut requests)?;
+    for transfer in parse(words.get(1..).unwrap_or(&[]), notes)? {
+        transfer.requests(&mut requests, notes)?;
     }
     Ok(requests)
-}
-
-fn is_curl(word: &[u8]) -> bool {
-    let name = word
-        .rsplit(|byte| matches!(byte, b'/' | b'\\'))
-        .next()
-        .unwrap_or(word);
-    name == b"curl" || name == b"curl.exe"
 }
 
 const BASIC: u8 = 1;
@@ -98,8 +76,9 @@ impl Transfer {
     }
 }
 
-fn parse(arguments: &[Vec<u8>]) -> Result<Vec<Transfer>, Failure> {
+fn parse(arguments: &[Vec<u8>], notes: &mut Notes) -> Result<Vec<Transfer>, Failure> {
     let mut parser = Parser {
+        notes,
         done: Vec::new(),
         now: Transfer::default(),
         count: arguments.len(),
@@ -118,6 +97,7 @@ fn parse(arguments: &[Vec<u8>]) -> Result<Vec<Transfer>, Failure> {
 }
 
 struct Parser<'a> {
+    notes: &'a mut Notes,
     done: Vec<Transfer>,
     now: Transfer,
     /// How many arguments there are.
@@ -231,6 +211,38 @@ impl Parser<'_> {
         })
     }
 
+    /// Passes over what follows a header's name without quotes and was to be its value: a scheme, and
+    /// a key. Whether there was any.
+    fn skip_rest_of_header(&mut self) -> bool {
+        let is_url = |word: &[u8]| {
+            word.windows(3).any(|part| part == b"://")
+                || word.starts_with(b"localhost")
+                || word.starts_with(b"127.")
+                || word.contains(&b'/')
+        };
+        let is_scheme = |word: &[u8]| {
+            ["bearer", "basic", "token", "apikey"]
+                .iter()
+                .any(|scheme| word.eq_ignore_ascii_case(scheme.as_bytes()))
+        };
+        let mut skip = |is_piece: &dyn Fn(&[u8]) -> bool| {
+            let next = self
+                .rest
+                .as_slice()
+                .first()
+                .is_some_and(|word| is_piece(word));
+            if next {
+                self.rest.next();
+            }
+            next
+        };
+        if skip(&is_scheme) {
+            skip(&|word| !word.starts_with(b"-") && !is_url(word));
+            return true;
+        }
+        skip(&|word| !word.starts_with(b"-") && !is_url(word) && !word.contains(&b'.'))
+    }
+
     fn switch(&mut self, switch: Switch, on: bool) -> Result<(), Failure> {
         let now = &mut self.now;
         match switch {
@@ -277,10 +289,18 @@ impl Parser<'_> {
                 now.data.push((Setting::Data, value));
             }
             Setting::Form => now.set_body(Body::Form)?,
-            Setting::Header => match value.strip_prefix(b"@") {
-                Some(file) => now.headers.extend(header_lines(&read(file, "-H @FILE")?)),
-                None => now.headers.push(value),
-            },
+            Setting::Header => {
+                if let Some(file) = value.strip_prefix(b"@") {
+                    now.headers.extend(header_lines(&read(file, "-H @FILE")?));
+                    return Ok(());
+                }
+                if value.ends_with(b":") && self.skip_rest_of_header() {
+                    self.notes.add(Note::UnquotedHeader);
+                } else if let Some(note) = unsent(&value) {
+                    self.notes.add(note);
+                }
+                self.now.headers.push(value);
+            }
             Setting::Range => now.range = Some(value),
             Setting::Referer => {
                 let value = value.strip_suffix(b";auto").unwrap_or(&value);
@@ -326,7 +346,7 @@ impl Transfer {
         Ok(())
     }
 
-    fn requests(&self, requests: &mut Vec<Request>) -> Result<(), Failure> {
+    fn requests(&self, requests: &mut Vec<Request>, notes: &mut Notes) -> Result<(), Failure> {
         let headers = self.custom_headers();
         let query = self.added_query()?;
         for (index, url) in self.urls.iter().enumerate() {
@@ -356,7 +376,7 @@ impl Transfer {
             requests.push(Request {
                 method: self.method(upload.is_some())?,
                 target: self.target.clone().unwrap_or_else(|| url.target()),
-                headers: self.all_headers(&url, &headers, upload.is_some()),
+                headers: on_the_wire(self.all_headers(&url, &headers, upload.is_some()), notes),
             });
         }
         Ok(())
@@ -483,6 +503,59 @@ impl Transfer {
         let given: Vec<&[u8]> = given.map(Vec::as_slice).collect();
         (!given.is_empty()).then(|| given.join(&b';'))
     }
+}
+
+/// Why curl does not send a header that it is given. Some names people leave out on purpose.
+fn unsent(line: &[u8]) -> Option<Note> {
+    let header = Custom::new(line);
+    let own = [
+        "accept",
+        "content-type",
+        "expect",
+        "host",
+        "user-agent",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "accept-encoding",
+        "referer",
+        "cookie",
+    ];
+    if header.value.is_some() || own.iter().any(|own| header.is(own.as_bytes())) {
+        None
+    } else if line.contains(&b':') {
+        Some(Note::NoValue)
+    } else if line.windows(3).any(|part| part == "\u{ff1a}".as_bytes()) {
+        Some(Note::WideColon)
+    } else {
+        Some(Note::NoColon)
+    }
+}
+
+/// The headers as a server reads them: curl sends a line feed as it is, which ends the header, and an
+/// empty line ends all of them.
+fn on_the_wire(headers: Vec<(Vec<u8>, Vec<u8>)>, notes: &mut Notes) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut read = Vec::with_capacity(headers.len());
+    for (name, value) in headers {
+        if !name.contains(&b'\n') && !value.contains(&b'\n') {
+            read.push((name, value));
+            continue;
+        }
+        notes.add(Note::LineFeed);
+        let line = [&name[..], b":", &value].concat();
+        for line in line.split(|byte| *byte == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if line.is_empty() {
+                return read;
+            }
+            // A line without a colon is no header; servers refuse the request.
+            if let Some(colon) = line.iter().position(|byte| *byte == b':') {
+                let (name, value) = line.split_at(colon);
+                read.push((name.to_vec(), value.get(1..).unwrap_or(&[]).to_vec()));
+            }
+        }
+    }
+    read
 }
 
 /// The headers of a request, in curl's order.

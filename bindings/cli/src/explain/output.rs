@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use keygate::{Explanation, Language, Lint, Policy, Section, Sink};
 use serde::Serialize;
 
+use super::note::{Note, Notes};
 use crate::decided::{Codes, Decided};
 use crate::failure::Failure;
 use crate::{lint, terminal};
@@ -50,6 +51,7 @@ pub(super) struct Output {
     /// The width of the terminal, where there is one.
     width: Option<usize>,
     text: String,
+    notes: Vec<Note>,
     count: usize,
     number: usize,
 }
@@ -63,15 +65,42 @@ impl Output {
             json,
             width: is_terminal.then(terminal::width),
             text: String::new(),
+            notes: Vec::new(),
             count,
             number: 0,
+        }
+    }
+
+    /// What is odd about the paste, before anything that follows from it.
+    pub(super) fn notes(&mut self, notes: &Notes) {
+        self.notes = notes.iter().collect();
+        if self.json {
+            return;
+        }
+        let label = match self.language {
+            Language::Zh => "注意",
+            _ => "note",
+        };
+        for note in notes.iter() {
+            let text = format!("{label}: {}", note.text(self.language));
+            let lines = match self.width {
+                Some(width) => terminal::wrap(&text, width, 2),
+                None => vec![text],
+            };
+            for line in lines {
+                self.text.push_str(&line);
+                self.text.push('\n');
+            }
+        }
+        if notes.iter().next().is_some() {
+            self.text.push('\n');
         }
     }
 
     pub(super) fn add(&mut self, policy: &Policy, method: &[u8], explanation: &Explanation<'_>) {
         self.number += 1;
         if self.json {
-            let line = Json::new(policy, explanation, self.language);
+            let line = Json::new(policy, explanation, &self.notes, self.language);
             // Strings, numbers and lists of them always have a JSON form.
             self.text += &serde_json::to_string(&line).unwrap_or_default();
         } else {
@@ -206,6 +235,8 @@ struct Json {
     would_match_mended: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     lint: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<&'static str>,
     text: Vec<Line>,
 }
 
@@ -216,7 +247,12 @@ struct Line {
 }
 
 impl Json {
-    fn new(policy: &Policy, explanation: &Explanation<'_>, language: Language) -> Self {
+    fn new(
+        policy: &Policy,
+        explanation: &Explanation<'_>,
+        notes: &[Note],
+        language: Language,
+    ) -> Self {
         let decision = explanation.decision();
         let label = decision.key_index().and_then(|key| policy.key_label(key));
         let Sections(sections) = Sections::new(explanation, language);
@@ -235,6 +271,7 @@ impl Json {
             lint: lint::about(policy, decision.reason())
                 .map(Lint::name)
                 .collect(),
+            notes: notes.iter().map(|note| note.text(language)).collect(),
             text: sections.into_iter().map(line).collect(),
         }
     }

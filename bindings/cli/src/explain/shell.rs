@@ -3,13 +3,17 @@
 //! The shell-word crates know neither `$'...'` nor where a command ends (`| jq`), and a word
 //! taken wrongly would be a URL.
 
+use super::note::{Note, Notes};
+use super::paste::{is_any_tool, is_unseen};
 use crate::failure::{Failure, fail};
 
-/// The words of the one command in `text`, quotes and continuations resolved. Variables stay as
-/// they are written; what only a shell could carry out is refused.
-pub(super) fn split(text: &[u8]) -> Result<Vec<Vec<u8>>, Failure> {
+/// The words of the first command in `text` that is a known tool's, or of the last one, quotes and
+/// continuations resolved. Variables stay as they are written; what only a shell could carry out is
+/// refused.
+pub(super) fn split(text: &[u8], notes: &mut Notes) -> Result<Vec<Vec<u8>>, Failure> {
     Splitter {
         text,
+        notes,
         at: 0,
         words: Vec::new(),
         word: None,
@@ -19,8 +23,37 @@ pub(super) fn split(text: &[u8]) -> Result<Vec<Vec<u8>>, Failure> {
     .run()
 }
 
+/// A command's words without what stands before its name: `sudo`, `time`, `NAME=value`.
+pub(super) fn command(words: &[Vec<u8>]) -> &[Vec<u8>] {
+    let before = |word: &Vec<u8>| {
+        let name = word
+            .iter()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_');
+        let is_assignment = word.get(name.count()) == Some(&b'=') && word.first() != Some(&b'=');
+        is_assignment
+            || matches!(
+                word.as_slice(),
+                b"sudo" | b"time" | b"env" | b"command" | b"export"
+            )
+    };
+    let mut rest = words;
+    while let [first, after @ ..] = rest
+        && before(first)
+    {
+        rest = after;
+        // `sudo -E`, `time -p`
+        while let [option, after @ ..] = rest
+            && option.starts_with(b"-")
+        {
+            rest = after;
+        }
+    }
+    rest
+}
+
 struct Splitter<'t> {
     text: &'t [u8],
+    notes: &'t mut Notes,
     at: usize,
     words: Vec<Vec<u8>>,
     word: Option<Vec<u8>>,
@@ -36,8 +69,7 @@ impl Splitter<'_> {
             match byte {
                 b' ' | b'\t' | b'\r' => self.end_word(),
                 b'\n' => {
-                    self.end_word();
-                    if !self.words.is_empty() {
+                    if self.end_command() {
                         self.expect_nothing()?;
                         break;
                     }
@@ -45,8 +77,9 @@ impl Splitter<'_> {
                 b'#' if self.word.is_none() => self.skip_comment(),
                 b'&' if self.peek() == Some(b'>') => self.end_word(),
                 b'|' | b';' | b'&' => {
-                    self.end_word();
-                    break;
+                    if self.end_command() {
+                        break;
+                    }
                 }
                 b'<' | b'>' => self.redirect(byte)?,
                 b'(' | b')' => return Err(self.substitution()),
@@ -57,6 +90,20 @@ impl Splitter<'_> {
         Ok(self.words)
     }
 
+    /// Whether that was the command to read. Of another, such as the `cat` before a pipe, nothing is
+    /// kept where one follows.
+    fn end_command(&mut self) -> bool {
+        self.end_word();
+        let is_tool = command(&self.words)
+            .first()
+            .is_some_and(|word| is_any_tool(word));
+        let rest = self.text.get(self.at..).unwrap_or(&[]);
+        if !is_tool && !rest.trim_ascii().is_empty() {
+            self.words.clear();
+        }
+        is_tool
+    }
+
     fn word_byte(&mut self, byte: u8) -> Result<(), Failure> {
         match byte {
             b'\\' | b'^' if self.skip_line_end() => {}
@@ -64,12 +111,6 @@ impl Splitter<'_> {
                 self.plain = false;
                 let byte = self.next().unwrap_or(b'\\');
                 self.push(byte);
-            }
-            b'^' if self.peek() == Some(b'"') => {
-                return Err(self.at_line(
-                    "the command is written for the Windows command prompt (^\"); copy it as \"cURL (bash)\"",
-                    "命令是 Windows 命令提示符的写法(^\");请用“复制为 cURL (bash)”",
-                ));
             }
             b'\'' => self.single()?,
             b'"' => self.double()?,
@@ -83,15 +124,43 @@ impl Splitter<'_> {
             }
             b'$' if self.peek() == Some(b'(') => return Err(self.substitution()),
             b'`' => return Err(self.substitution()),
-            0xE2 if self.word.is_none() && self.is_curly_quote() => {
-                return Err(self.at_line(
-                    "a word starts with a curly quote, which no shell knows; write \" or '",
-                    "有单词以弯引号(“ ‘ 等)开头,shell 不认识它;请改成 \" 或 '",
-                ));
-            }
+            0xC2 | 0xE2 | 0xEF => return self.beyond_ascii(byte),
             _ => self.push(byte),
         }
         Ok(())
+    }
+
+    /// A byte that may begin a character which a text processor has put there.
+    fn beyond_ascii(&mut self, byte: u8) -> Result<(), Failure> {
+        let len = if byte == 0xC2 { 2 } else { 3 };
+        let from = self.at - 1;
+        let bytes = self.text.get(from..from + len).unwrap_or(&[]);
+        let character = str::from_utf8(bytes)
+            .ok()
+            .and_then(|text| text.chars().next());
+        let starts = self.word.is_none();
+        match character {
+            Some('\u{2018}' | '\u{2019}' | '\u{201c}' | '\u{201d}') if starts => Err(self.at_line(
+                "a word starts with a curly quote, which no shell knows; write \" or '",
+                "有单词以弯引号(“ ‘ 等)开头,shell 不认识它;请改成 \" 或 '",
+            )),
+            Some('\u{2010}'..='\u{2015}' | '\u{2212}') if starts => Err(self.at_line(
+                "a word starts with a dash (– or —) that is no hyphen, so that it is no option; type - or --",
+                "有单词以破折号(– 或 —)开头,它不是连字符,所以不是选项;请改成 - 或 --",
+            )),
+            Some(character) if is_unseen(character) => {
+                self.notes.add(Note::Space);
+                self.at = from + len;
+                if matches!(character, '\u{a0}' | '\u{202f}') {
+                    self.end_word();
+                }
+                Ok(())
+            }
+            _ => {
+                self.push(byte);
+                Ok(())
+            }
+        }
     }
 
     fn single(&mut self) -> Result<(), Failure> {
@@ -277,11 +346,6 @@ impl Splitter<'_> {
         Ok(())
     }
 
-    fn is_curly_quote(&self) -> bool {
-        let rest = self.text.get(self.at..).unwrap_or(&[]);
-        matches!(rest, [0x80, 0x98 | 0x99 | 0x9C | 0x9D, ..])
-    }
-
     fn line_of(&self, at: usize) -> usize {
         let before = self.text.get(..at).unwrap_or(self.text);
         before.split(|byte| *byte == b'\n').count()
@@ -313,8 +377,10 @@ impl Splitter<'_> {
 mod tests {
     use keygate::Language;
 
+    use super::Notes;
+
     fn split(text: &str) -> Result<Vec<String>, String> {
-        super::split(text.as_bytes())
+        super::split(text.as_bytes(), &mut Notes::default())
             .map(|words| {
                 let text = |word: Vec<u8>| String::from_utf8_lossy(&word).into_owned();
                 words.into_iter().map(text).collect()
@@ -354,6 +420,15 @@ mod tests {
             ("curl a &> b c", &["curl", "a", "c"]),
             ("curl a2>b '2'>b", &["curl", "a2", "2"]),
             ("curl a <b >>c", &["curl", "a"]),
+            ("cat key | curl a", &["curl", "a"]),
+            ("export K=x; cd b && curl a", &["curl", "a"]),
+            ("K=x sudo -E curl a", &["K=x", "sudo", "-E", "curl", "a"]),
+            ("ls\ncurl a\n", &["curl", "a"]),
+            (
+                "curl\u{a0}a \u{200b}b 'c\u{a0}d'",
+                &["curl", "a", "b", "c\u{a0}d"],
+            ),
+            ("curl \u{4e2d} \u{20ac}", &["curl", "\u{4e2d}", "\u{20ac}"]),
             ("", &[]),
         ];
         for (text, words) in table {
@@ -374,7 +449,8 @@ mod tests {
             ("curl \"`cat key`\"", "line 1: a command inside"),
             ("curl a\n-H b", "line 2: more text follows"),
             ("curl a << EOF", "line 1: a here-document"),
-            ("curl ^\"a^\"", "line 1: the command is written for"),
+            ("curl \u{2014}header a", "line 1: a word starts with a dash"),
+            ("curl \u{2013}H a", "line 1: a word starts with a dash"),
             (
                 "curl \u{201c}a\u{201d}",
                 "line 1: a word starts with a curly",

@@ -9,11 +9,32 @@ use std::{env, fs, thread};
 
 use keygate::Language;
 
-use super::{Request, requests};
+use super::{Notes, Request, requests};
 
 /// `{}` stands for the listener's address, `{dir}` for a directory with the files below.
 const COMMANDS: &[&[&str]] = &[
     &["-i", "http://{}/healthz"],
+    &[
+        "-H",
+        "Authorization: Bearer K\n",
+        "-H",
+        "X-Last: 1",
+        "http://{}/",
+    ],
+    &[
+        "-H",
+        "Authorization: Bearer K\r\n",
+        "-H",
+        "X-Last: 1",
+        "http://{}/",
+    ],
+    &[
+        "-H",
+        "Authorization: Bearer K\nX-More: 1",
+        "-H",
+        "X-Last: 1",
+        "http://{}/",
+    ],
     &["{}/v1/models"],
     &["{}"],
     &["http://{}?a=1"],
@@ -365,23 +386,19 @@ fn comparable(mut request: Request) -> Request {
 fn capture(stream: &mut TcpStream) -> Option<Request> {
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
     let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
+    // A line feed ends a line, as it does for servers, and an empty line ends the head.
+    while !head.ends_with(b"\n\n") {
         let mut byte = [0];
         if stream.read(&mut byte).ok()? == 0 {
             return None;
         }
+        if byte == *b"\n" && head.last() == Some(&b'\r') {
+            head.pop();
+        }
         head.push(byte[0]);
     }
-    let head = head.strip_suffix(b"\r\n\r\n")?;
-    let mut lines: Vec<Vec<u8>> = vec![Vec::new()];
-    let mut bytes = head.iter().copied().peekable();
-    while let Some(byte) = bytes.next() {
-        if byte == b'\r' && bytes.next_if_eq(&b'\n').is_some() {
-            lines.push(Vec::new());
-        } else {
-            lines.last_mut()?.push(byte);
-        }
-    }
+    let head = head.strip_suffix(b"\n\n")?;
+    let lines: Vec<_> = head.split(|byte| *byte == b'\n').collect();
     let mut start = lines.first()?.splitn(2, |byte| *byte == b' ');
     let method = start.next()?.to_vec();
     let target = start.next()?;
@@ -467,7 +484,7 @@ fn words(command: &[&str], address: &str, directory: &Directory) -> Vec<String> 
 fn parsed(words: &[String]) -> Result<Vec<Request>, String> {
     let mut all = vec![b"curl".to_vec()];
     all.extend(words.iter().map(|word| word.clone().into_bytes()));
-    requests(&all).map_err(|failure| {
+    requests(&all, &mut Notes::default()).map_err(|failure| {
         assert!(!failure.text(Language::Zh).is_empty());
         failure.text(Language::En).to_owned()
     })
@@ -640,7 +657,7 @@ fn no_piece_of_what_is_glued_to_an_option_is_shown() {
                 for more in [&[][..], &["http://a/"], &["x", "http://a/"]] {
                     let words = [&["curl", word.as_str()], more].concat();
                     let words: Vec<_> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
-                    let Err(failure) = requests(&words) else {
+                    let Err(failure) = requests(&words, &mut Notes::default()) else {
                         continue;
                     };
                     count += 1;
