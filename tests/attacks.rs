@@ -1,7 +1,10 @@
 //! One test for each class of attack that gates like this one have fallen to; `tests/README.md`
 //! names the public bugs. Each is named after its class and states what keygate does instead.
 
-use keygate::{AuthMode, Config, Decision, Exempt, Key, Policy, Reason, Source, Strip};
+use keygate::{
+    AuthMode, Config, Decision, Exempt, Header, Key, MatchMode, Policy, Preflight, Reason, Source,
+    Strip,
+};
 
 const KEY: &str = "sk-0123456789abcdef";
 const NONE: [(&str, &str); 0] = [];
@@ -13,6 +16,31 @@ fn policy(mode: AuthMode) -> Policy {
 /// Guards everything but the health path.
 fn gate() -> Policy {
     policy(AuthMode::AllExceptHealth)
+}
+
+/// The same, but that any source may decide, that a preflight is told by its headers, and that of the
+/// sources only what holds a key is dropped.
+fn open_handed() -> Config<'static> {
+    let config = Config::new(AuthMode::AllExceptHealth).api_key(KEY);
+    let config = config.match_mode(MatchMode::Any);
+    config.preflight(Preflight::Cors).strip(Strip::Matched)
+}
+
+fn made(config: &Config<'_>) -> Policy {
+    Policy::new(config).expect("a policy")
+}
+
+/// The decision of both: what is told by one header, or by none, is no matter of which may decide.
+#[track_caller]
+fn decide<I>(method: impl AsRef<[u8]>, target: impl AsRef<[u8]>, headers: I) -> Decision
+where
+    I: IntoIterator + Clone,
+    I::Item: Header,
+{
+    let decision = gate().decide(&method, &target, headers.clone());
+    let other = made(&open_handed()).decide(method, target, headers);
+    assert_eq!(decision, other);
+    decision
 }
 
 fn bearer(key: &str) -> String {
@@ -40,6 +68,59 @@ fn duplicate_credential_header() {
     denied(gate().decide("GET", "/v1", across), Reason::KeyMismatch);
 }
 
+/// A right key in any source is enough, and in any further header of one source it is nothing. The
+/// lowest source with one decides, whatever came before it and whichever key it is.
+#[test]
+fn duplicate_credential_header_where_any_source_may_decide() {
+    let keys = [Key::new("sk-another-0123"), Key::new(KEY)];
+    let config = Config::new(AuthMode::Strict).keys(&keys);
+    let policy = made(&config.match_mode(MatchMode::Any));
+    let (right, wrong) = (bearer(KEY), bearer("sk-wrong"));
+    let (right, wrong) = (right.as_str(), wrong.as_str());
+    let (authorization, x, goog) = ("authorization", "x-api-key", "x-goog-api-key");
+    for (headers, decided, key) in [
+        (
+            &[(authorization, wrong), ("Authorization", right)][..],
+            (0, 0),
+            None,
+        ),
+        (&[(x, ""), (x, KEY), (authorization, wrong)], (0, 2), None),
+        (
+            &[(goog, "?"), (x, "?"), (x, KEY), (goog, KEY)],
+            (1, 1),
+            None,
+        ),
+        (&[(authorization, wrong), (x, KEY)], (1, 1), Some(1)),
+        (
+            &[(x, KEY), (x, "?"), (authorization, wrong)],
+            (1, 0),
+            Some(1),
+        ),
+        (
+            &[(goog, KEY), (x, "?"), (authorization, right)],
+            (0, 2),
+            Some(1),
+        ),
+        (
+            &[(goog, KEY), (x, KEY), (authorization, wrong)],
+            (1, 1),
+            Some(1),
+        ),
+        // The keys have an order too, and it does not matter here.
+        (
+            &[(x, "sk-another-0123"), (authorization, right)],
+            (0, 1),
+            Some(1),
+        ),
+    ] {
+        let decision = policy.decide("GET", "/v1", headers);
+        let place = decision.source_index().zip(decision.header_index());
+        assert_eq!(place, Some(decided), "{headers:?}");
+        assert_eq!(decision.key_index(), key, "{headers:?}");
+        assert_eq!(decision.is_allow(), key.is_some());
+    }
+}
+
 #[test]
 fn comma_joined_duplicates() {
     for joined in [
@@ -50,10 +131,16 @@ fn comma_joined_duplicates() {
         format!("{KEY}; {KEY}"),
     ] {
         for name in ["authorization", "x-api-key"] {
-            let decision = gate().decide("GET", "/", [(name, &joined)]);
+            let decision = decide("GET", "/", [(name, &joined)]);
             denied(decision, Reason::KeyMismatch);
         }
     }
+    // Of a list, what stands last goes no further where it is a key.
+    let policy = made(&open_handed());
+    let right = policy.decide("GET", "/", [("x-api-key", KEY)]);
+    let dropped = |value: &str| policy.drops(&right, "authorization", value);
+    assert!(dropped(&format!("Bearer token, Bearer {KEY}")));
+    assert!(!dropped("Bearer token, Bearer sk-wrong"));
 }
 
 #[test]
@@ -70,11 +157,11 @@ fn exempt_path_by_query_or_fragment() {
         "/healthz%23",
         "/healthz&x",
     ] {
-        let decision = gate().decide("GET", target, NONE);
+        let decision = decide("GET", target, NONE);
         denied(decision, Reason::CredentialMissing);
     }
     for target in ["/healthz?x", "/healthz?", "/healthz?/v1"] {
-        assert_eq!(gate().decide("GET", target, NONE).reason(), Reason::Health);
+        assert_eq!(decide("GET", target, NONE).reason(), Reason::Health);
     }
 }
 
@@ -91,7 +178,7 @@ fn path_rebuilt_from_something_a_client_chooses() {
         ":path",
     ] {
         for value in ["/healthz", "localhost/healthz?", "http://localhost/healthz"] {
-            let decision = gate().decide("GET", "/v1/models", [(name, value)]);
+            let decision = decide("GET", "/v1/models", [(name, value)]);
             denied(decision, Reason::CredentialMissing);
         }
     }
@@ -133,7 +220,7 @@ fn slashes_dots_percent_parameters_case_nul_absolute_form() {
         "*",
         "",
     ] {
-        let decision = gate().decide("GET", target, NONE);
+        let decision = decide("GET", target, NONE);
         denied(decision, Reason::CredentialMissing);
     }
 }
@@ -151,11 +238,17 @@ fn health_by_spoofable_signal() {
         ("x-internal", "true"),
         ("origin", "null"),
         ("upgrade", "websocket"),
+        ("access-control-request-method", "GET"),
     ] {
-        for policy in [gate(), policy(AuthMode::Strict)] {
-            let decision = policy.decide("GET", "/v1", [(name, value)]);
-            denied(decision, Reason::CredentialMissing);
-        }
+        denied(
+            decide("GET", "/v1", [(name, value)]),
+            Reason::CredentialMissing,
+        );
+        let strict = policy(AuthMode::Strict);
+        denied(
+            strict.decide("GET", "/v1", [(name, value)]),
+            Reason::CredentialMissing,
+        );
     }
 }
 
@@ -170,6 +263,60 @@ fn options_reaching_the_app_as_if_authenticated() {
             assert_eq!(decision.key_index(), None);
             assert_eq!(decision.source_index(), None);
         }
+    }
+}
+
+/// What is to be a preflight has both of its headers, and is none by anything that looks like them;
+/// what is none is asked for a key like any other request.
+#[test]
+fn options_that_is_no_preflight() {
+    let (origin, method) = (
+        ("Origin", "https://a"),
+        ("access-control-request-METHOD", ""),
+    );
+    let (right, wrong) = (("x-api-key", KEY), ("authorization", "Bearer sk-wrong"));
+    let policy = made(&open_handed());
+    let none = made(&open_handed().preflight(Preflight::None));
+    for headers in [
+        vec![],
+        vec![origin],
+        vec![method],
+        vec![origin, origin],
+        vec![method, method],
+        vec![origin, ("access_control_request_method", "GET")],
+        vec![origin, ("access-control-request-methods", "GET")],
+        vec![method, ("x-origin", "https://a"), ("origins", "")],
+        vec![method, ("referer", "https://a")],
+    ] {
+        let decision = policy.decide("OPTIONS", "/v1", &headers);
+        denied(decision, Reason::CredentialMissing);
+        let decision = policy.decide("OPTIONS", "/v1", [&headers[..], &[wrong]].concat());
+        denied(decision, Reason::KeyMismatch);
+        let decision = policy.decide("OPTIONS", "/v1", [&headers[..], &[wrong, right]].concat());
+        assert_eq!(decision.reason(), Reason::KeyMatched);
+        denied(
+            none.decide("OPTIONS", "/v1", &headers),
+            Reason::CredentialMissing,
+        );
+    }
+    let headers = [origin, wrong, right, method];
+    for order in [[0, 1, 2, 3], [3, 0, 2, 1], [2, 3, 1, 0], [2, 1, 0, 3]] {
+        let headers = order.map(|index| headers[index]);
+        // Not even a right key that came before makes it look authenticated.
+        let decision = policy.decide("OPTIONS", "/v1", headers);
+        assert_eq!(decision.reason(), Reason::Preflight, "{order:?}");
+        assert_eq!(
+            (decision.key_index(), decision.source_index()),
+            (None, None)
+        );
+        assert_eq!(
+            none.decide("OPTIONS", "/v1", headers).reason(),
+            Reason::KeyMatched
+        );
+        assert_eq!(
+            policy.decide("POST", "/v1", headers).reason(),
+            Reason::KeyMatched
+        );
     }
 }
 
@@ -198,7 +345,7 @@ fn method_case_override_head() {
         "PROPFIND",
         "*",
     ] {
-        let decision = gate().decide(method, "/healthz", NONE);
+        let decision = decide(method, "/healthz", NONE);
         denied(decision, Reason::CredentialMissing);
     }
     for name in [
@@ -207,15 +354,12 @@ fn method_case_override_head() {
         "x-method-override",
     ] {
         for method in ["OPTIONS", "GET", "HEAD"] {
-            let decision = gate().decide("POST", "/healthz", [(name, method)]);
+            let decision = decide("POST", "/healthz", [(name, method)]);
             denied(decision, Reason::CredentialMissing);
         }
     }
-    denied(
-        gate().decide("HEAD", "/v1", NONE),
-        Reason::CredentialMissing,
-    );
-    let decision = gate().decide("HEAD", "/healthz", NONE);
+    denied(decide("HEAD", "/v1", NONE), Reason::CredentialMissing);
+    let decision = decide("HEAD", "/healthz", NONE);
     assert_eq!(decision.reason(), Reason::Health);
 }
 
@@ -228,13 +372,13 @@ fn underscore_for_hyphen_in_names() {
         "x.api.key",
         "x_api-key",
     ] {
-        let decision = gate().decide("GET", "/", [(name, KEY)]);
+        let decision = decide("GET", "/", [(name, KEY)]);
         denied(decision, Reason::CredentialMissing);
         // Neither does it shadow the real one.
         let headers = [(name, "sk-wrong"), ("x-api-key", KEY)];
-        assert!(gate().decide("GET", "/", headers).is_allow());
+        assert!(decide("GET", "/", headers).is_allow());
         // Nor does it reach the upstream, which may read it as the same.
-        let right = gate().decide("GET", "/", [("x-api-key", KEY)]);
+        let right = decide("GET", "/", [("x-api-key", KEY)]);
         assert!(gate().drops(&right, name, ""));
     }
     for name in [
@@ -245,8 +389,20 @@ fn underscore_for_hyphen_in_names() {
         " x-api-key",
         "x-api-key\0",
     ] {
-        let decision = gate().decide("GET", "/", [(name, KEY)]);
+        let decision = decide("GET", "/", [(name, KEY)]);
         denied(decision, Reason::CredentialMissing);
+    }
+    // Nor does it rescue a wrong one where any source may, and only what holds a key is dropped of it.
+    let policy = made(&open_handed());
+    for name in ["x_api_key", "X.API-KEY", "Authorization", "x_goog.api_key"] {
+        let headers = [("x-api-key", "sk-wrong"), (name, KEY)];
+        let right = policy.decide("GET", "/", [("x-api-key", KEY)]);
+        assert_eq!(
+            policy.decide("GET", "/", headers).is_allow(),
+            name == "Authorization"
+        );
+        assert!(policy.drops(&right, name, KEY), "{name}");
+        assert!(!policy.drops(&right, name, "sk-wrong"), "{name}");
     }
 }
 
@@ -268,6 +424,12 @@ fn empty_header_name_header_cap() {
     headers.push(("authorization", ""));
     let decision = gate().decide("GET", "/", &headers);
     denied(decision, Reason::CredentialUnusable);
+    // Nor is there an end to the search for a right one.
+    let mut headers = vec![("authorization", "Bearer sk-wrong"); 10_000];
+    headers.extend([("", KEY), ("x-goog-api-key", KEY)]);
+    let decision = made(&open_handed()).decide("GET", "/", &headers);
+    assert_eq!(decision.header_index(), Some(10_001));
+    assert!(decision.is_allow());
 }
 
 #[test]
@@ -283,6 +445,16 @@ fn obs_fold_controls_and_high_bytes() {
                 gate().decide("GET", "/", headers),
                 Reason::CredentialUnusable,
             );
+            // Where any source may decide, it is the other one that does, and this one only where
+            // none is right; neither may hide that it was garbled.
+            let policy = made(&open_handed());
+            assert_eq!(policy.decide("GET", "/", headers).source_index(), Some(1));
+            for wrong in ["sk-wrong", ""] {
+                let headers = [("x-api-key", wrong.as_bytes()), headers[0]];
+                let decision = policy.decide("GET", "/", headers);
+                denied(decision, Reason::CredentialUnusable);
+                assert_eq!(decision.header_index(), Some(1));
+            }
         }
         let alone = [byte];
         let headers = [("authorization", alone.as_slice()), rescue];
@@ -332,6 +504,15 @@ fn empty_key_equals_empty_credential() {
         let decision = gate().decide("GET", "/", [("authorization", bearer(value))]);
         denied(decision, Reason::KeyMismatch);
     }
+    // Nor does anything empty hold a key, where there are some and where there are none.
+    let off = Config::new(AuthMode::Off).strip(Strip::Matched);
+    for config in [open_handed(), off, off.keys(&[Key::new(KEY)])] {
+        let policy = made(&config);
+        let allowed = policy.decide("GET", "/healthz", NONE);
+        for value in ["", " ", "\t ", "Bearer", "Bearer ", "Bearer \t", "\0"] {
+            assert!(allowed.is_allow() && !policy.drops(&allowed, "authorization", value));
+        }
+    }
 }
 
 #[test]
@@ -380,6 +561,31 @@ fn answer_that_tells_more_than_missing_or_invalid() {
     for value in ["", "\u{7f}", begin, &longer, &bearer(KEY)] {
         assert_eq!(answer(value), wrong);
     }
+    // Nor does it tell which of several was looked at.
+    let policy = made(&open_handed().allow_origin("https://a"));
+    let answer = |headers: [(&str, &str); 2]| {
+        let decision = policy.decide("GET", "/", headers);
+        let fields = (0..).map_while(|index| policy.denial_header(&decision, index));
+        let fields: Vec<_> = fields
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect();
+        (decision.denial().map(|denial| denial.body()), fields)
+    };
+    let wrong = answer([("authorization", "x"), ("x-api-key", "x")]);
+    for value in ["", "\u{7f}", begin, &longer, &bearer(KEY)] {
+        assert_eq!(
+            answer([("x-api-key", value), ("x-goog-api-key", "x")]),
+            wrong
+        );
+        assert_eq!(
+            answer([("authorization", "x"), ("x-api-key", value)]),
+            wrong
+        );
+    }
+    // And a script of another site learns no more than one of this.
+    let missing = answer([("a", "x"), ("b", "x")]).1;
+    assert_eq!(missing[1..], wrong.1[1..]);
+    assert_eq!(missing[4], "Vary: Origin");
 }
 
 /// The whole search for pieces of keys is `tests/secrecy.rs`.
@@ -432,6 +638,122 @@ fn key_forwarded_upstream() {
     }
 }
 
+/// With `matched`, whatever was read as a key goes no further, nor does any other of the gate's keys,
+/// wherever a client puts them; what belongs to somebody else goes on.
+#[test]
+fn key_forwarded_beside_what_belongs_to_somebody_else() {
+    let keys = [Key::new("in ner key"), Key::new(KEY)];
+    let sources = [
+        Source::scheme("authorization", "Token"),
+        Source::new("x-key"),
+        Source::bearer("x_key"),
+    ];
+    let config = Config::new(AuthMode::AllExceptHealth)
+        .keys(&keys)
+        .sources(&sources);
+    let config = config.match_mode(MatchMode::Any).strip(Strip::Matched);
+    let policy = made(&config);
+    let off = made(
+        &Config::new(AuthMode::Off)
+            .keys(&keys)
+            .sources(&sources)
+            .strip(Strip::Matched),
+    );
+    let headers = [("authorization", "sk-ant-oat"), ("x-key", KEY)];
+    for decision in [
+        policy.decide("GET", "/v1", headers),
+        policy.decide("GET", "/healthz", headers),
+        policy.decide("OPTIONS", "/v1", headers),
+        off.decide("GET", "/v1", headers),
+    ] {
+        let dropped = |name: &str, value: &str| {
+            assert!(decision.is_allow());
+            policy.drops(&decision, name, value)
+        };
+        for (name, value) in [
+            ("authorization", KEY.to_owned()),
+            ("AUTHORIZATION", format!(" \t{KEY}\t ")),
+            ("authorization", format!("tOKEN   {KEY}")),
+            ("authorization", "Token in ner key".to_owned()),
+            // By a scheme that no source has, or by none.
+            ("authorization", format!("Basic {KEY}")),
+            ("authorization", format!("a b\t{KEY} ")),
+            // By what either of two names that are spelled alike would read.
+            ("x-key", "Bearer in ner key".to_owned()),
+            ("X.KEY", "in ner key".to_owned()),
+            ("x_key", format!("Bearer  {KEY}")),
+        ] {
+            assert!(dropped(name, &value), "{name}: {value}");
+        }
+        for (name, value) in [
+            ("authorization", "Bearer sk-ant-oat".to_owned()),
+            ("authorization", "Bearer in ner key".to_owned()),
+            ("authorization", format!("{KEY}x")),
+            ("authorization", format!("x{KEY}")),
+            ("authorization", KEY[1..].to_owned()),
+            ("x-keys", KEY.to_owned()),
+            ("cookie", KEY.to_owned()),
+        ] {
+            assert!(!dropped(name, &value), "{name}: {value}");
+        }
+    }
+}
+
+/// What is to tell the upstream whose key it was, the client writes in no spelling, before no
+/// decision, and in no tunnel.
+#[test]
+fn client_that_writes_the_identity_header() {
+    let keys = [Key::new(KEY).label("alice")];
+    for strip in [Strip::Sources, Strip::Matched, Strip::Off] {
+        let config = open_handed().strip(strip).identity_header("X-User.Name");
+        let policy = made(&config);
+        let off = made(
+            &Config::new(AuthMode::Off)
+                .keys(&keys)
+                .strip(strip)
+                .identity_header("x-user-name"),
+        );
+        for (policy, method, target) in [
+            (&policy, "GET", "/v1"),
+            (&policy, "HEAD", "/healthz"),
+            (&off, "GET", "/"),
+            (&off, "OPTIONS", "/"),
+        ] {
+            let decision = policy.decide(method, target, [("x-api-key", KEY)]);
+            assert!(decision.is_allow());
+            for name in ["x-user-name", "X_USER_NAME", "x.user-name", "X-User.Name"] {
+                assert!(policy.drops(&decision, name, ""), "{name}");
+                assert!(policy.drops(&decision, name, "alice"), "{name}");
+            }
+            for name in ["upgrade", "Upgrade", "UPGRADE"] {
+                for protocol in ["h2c", "", "websocket, h2c", "websockets", "web socket"] {
+                    assert!(policy.drops(&decision, name, protocol), "{protocol}");
+                }
+                let keyless = decision.reason() == Reason::Health;
+                let keyless = keyless || decision.reason() == Reason::Preflight;
+                assert_eq!(policy.drops(&decision, name, " WebSocket\t"), keyless);
+            }
+            for name in ["x-user", "x-user-names", "x+user-name", "connection"] {
+                assert!(!policy.drops(&decision, name, "alice"), "{name}");
+            }
+        }
+    }
+    // Nor is it one that means something else already.
+    for name in [
+        "x_api.key",
+        "Origin",
+        "access_control_request-method",
+        "UPGRADE",
+        "x.original_url",
+        "te",
+    ] {
+        assert!(
+            Policy::new(&open_handed().identity_header(name)).is_err(),
+            "{name}"
+        );
+    }
+}
+
 const BEYOND_ONE_REQUEST: [&str; 9] = [
     "Upgrade",
     "uPGRADE",
@@ -470,6 +792,20 @@ fn keyless_allow_that_becomes_a_connection() {
     for name in ["connection", "upgrades", "origin", "x-original-uri"] {
         assert!(!gate().drops(&keyless[0], name, ""), "{name}");
     }
+    // The same of a preflight that is told by its headers.
+    let policy = made(&open_handed());
+    let headers = [
+        ("origin", ""),
+        ("access-control-request-method", ""),
+        ("x-api-key", KEY),
+    ];
+    let keyless = policy.decide("OPTIONS", "/", headers);
+    for name in BEYOND_ONE_REQUEST {
+        assert!(
+            keyless.is_allow() && policy.drops(&keyless, name, "websocket"),
+            "{name}"
+        );
+    }
 }
 
 /// Where credentials are forwarded, these are not, whatever the sources are called.
@@ -495,9 +831,12 @@ fn kept_credential_that_makes_another_request() {
 
 #[test]
 fn denied_request_forwarded_by_a_later_phase() {
-    let denied = gate().decide("POST", "/", NONE);
-    for name in ["host", "accept", "x-api-key", "upgrade", ""] {
-        assert!(gate().drops(&denied, name, ""), "{name}");
+    let denied = decide("POST", "/", NONE);
+    let strips = [Strip::Sources, Strip::Matched, Strip::Off];
+    for policy in strips.map(|strip| made(&open_handed().strip(strip))) {
+        for name in ["host", "accept", "x-api-key", "upgrade", ""] {
+            assert!(policy.drops(&denied, name, ""), "{name}");
+        }
     }
 }
 
@@ -514,15 +853,11 @@ fn fragment_behind_an_exempt_path() {
         "#/healthz",
         "/healthz##",
     ] {
-        let decision = gate().decide("GET", target, NONE);
+        let decision = decide("GET", target, NONE);
         denied(decision, Reason::CredentialMissing);
-        assert!(
-            gate()
-                .decide("GET", target, [("x-api-key", KEY)])
-                .is_allow()
-        );
+        assert!(decide("GET", target, [("x-api-key", KEY)]).is_allow());
     }
-    assert!(gate().decide("GET", "/healthz?%23", NONE).is_allow());
+    assert!(decide("GET", "/healthz?%23", NONE).is_allow());
 }
 
 #[test]
@@ -642,6 +977,21 @@ fn key_that_starts_with_bearer() {
     assert!(allows("authorization", "Bearer Bearer sk-x"));
     assert!(!allows("authorization", key));
     assert!(!allows("authorization", "sk-x"));
+    // The same of a scheme, which is read in any case, before any spaces, and once.
+    let sources = [Source::scheme("authorization", "ApiKey")];
+    let config = Config::new(AuthMode::Strict).sources(&sources);
+    for key in ["ApiKey sk-x", "apikey  sk-x", "ApiKey"] {
+        let policy = made(&config.api_key(key));
+        let allows = |value: &str| {
+            policy
+                .decide("GET", "/", [("authorization", value)])
+                .is_allow()
+        };
+        assert!(allows(&format!("APIKEY   {key}")));
+        assert_eq!(allows(key), key == "ApiKey");
+        assert!(!allows("sk-x") && !allows("ApiKey sk-x ApiKey sk-x"));
+        assert!(!allows(&format!("ApiKey:{key}")) && !allows(&format!("ApiKey\t{key}")));
+    }
 }
 
 #[test]
@@ -650,16 +1000,18 @@ fn huge_values() {
         for fill in ["a", " ", "\t", "\u{ff}"] {
             let value = fill.repeat(len);
             for name in ["authorization", "x-api-key", &value] {
-                let decision = gate().decide(&value, &value, [(name, &value)]);
+                let decision = decide(&value, &value, [(name, &value)]);
                 assert!(!decision.is_allow());
             }
         }
         let padded = format!("{0}{KEY}{0}", " ".repeat(len));
-        assert!(
-            gate()
-                .decide("GET", "/", [("x-api-key", padded)])
-                .is_allow()
-        );
+        let decision = decide("GET", "/", [("x-api-key", &padded)]);
+        assert!(decision.is_allow());
+        let policy = made(&open_handed());
+        assert!(policy.drops(&decision, "x-api-key", &padded));
+        let behind = format!("{} {KEY}", "a".repeat(len));
+        assert!(policy.drops(&decision, "x-api-key", &behind));
+        assert!(!policy.drops(&decision, "x-api-key", &behind[..len + 5]));
     }
 }
 
@@ -681,6 +1033,16 @@ fn configuration_that_opens_more_than_it_says() {
     }
     for mode in ["", "none", "OFF", "disabled", "strict ", "auto\0", "0"] {
         assert!(mode.parse::<AuthMode>().is_err(), "{mode:?}");
+    }
+    for (field, names) in [
+        ("match", ["Any", "all", "any ", ""]),
+        ("preflight", ["off", "CORS", "option", "*"]),
+        ("strip", ["on", "match", "none", "Off"]),
+    ] {
+        for name in names {
+            let text = format!(r#"{{"auth_mode": "strict", "{field}": "{name}"}}"#);
+            assert!(Policy::parse(&text, None).is_err(), "{text}");
+        }
     }
 }
 
@@ -857,6 +1219,23 @@ mod from_c {
                 ..config()
             };
             refuse(&unknown, KEYGATE_ERR_MODE);
+        }
+        for unknown in [-1, 3, i32::MAX, i32::MIN, 1 << 8, (1 << 16) + 1] {
+            let matched = keygate_config {
+                r#match: unknown,
+                ..config()
+            };
+            refuse(&matched, KEYGATE_ERR_MATCH);
+            let preflight = keygate_config {
+                preflight: unknown,
+                ..config()
+            };
+            refuse(&preflight, KEYGATE_ERR_PREFLIGHT);
+            let strip = keygate_config {
+                strip: unknown,
+                ..config()
+            };
+            refuse(&strip, KEYGATE_ERR_STRIP);
         }
         let flags = keygate_config {
             flags: 1 << 31,

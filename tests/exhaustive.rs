@@ -7,7 +7,7 @@ mod model;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use keygate::{AuthMode, Key, Policy, Source};
+use keygate::{AuthMode, Finding, Key, Policy, Source};
 use model::{Config, Outcome, Prefix, Request};
 
 const MODES: [&str; 4] = ["off", "strict", "all_except_health", "auto"];
@@ -377,6 +377,62 @@ fn every_length_of_key_and_credential() {
                 sent == key,
                 "a key of {key}, {sent} sent"
             );
+        }
+    }
+}
+
+fn times(count: usize) -> String {
+    let many = if count == 1 { "" } else { "s" };
+    format!("{count} byte{many}")
+}
+
+/// Places of a key in a text, around each end of what is searched at once: in the deciding value,
+/// where it is told, in another header, and in a query as it is and encoded.
+#[test]
+fn places_of_a_key() {
+    let (key, wrong) = ("sk-0123456789abcdef", "sk-0123456789abcdeg");
+    let config = keygate::Config::new(AuthMode::Strict).api_key(key);
+    let policy = Policy::new(&config).expect("a policy");
+    let found =
+        |target: &str, headers: &[(&str, &str)]| policy.explain("GET", target, headers).findings();
+    for before in (0..=18).chain(238..=258).chain(494..=514) {
+        for behind in ["", "~", &format!("~{key}"), &"~".repeat(300)] {
+            let begin = "~".repeat(before);
+            for (key, stands) in [(key, true), (wrong, false)] {
+                if !stands && !behind.is_empty() {
+                    continue;
+                }
+                let text = format!("{begin}{key}{behind}");
+                let explanation = policy.explain("GET", "/", [("x-api-key", &text)]);
+                let surrounded = stands && text != key;
+                let findings = explanation.findings();
+                assert_eq!(
+                    findings.contains(Finding::KeySurrounded),
+                    surrounded,
+                    "{text}"
+                );
+                let after = times(behind.len());
+                let told = format!("{} before it and {after} after it", times(before));
+                assert_eq!(
+                    explanation.to_string().contains(&told),
+                    surrounded,
+                    "{text}"
+                );
+                let encoded: Vec<_> = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+                let encoded = encoded.concat();
+                for (target, value) in [
+                    ("/", &text),
+                    (&format!("/?{text}"), &begin),
+                    (&format!("/?{encoded}"), &begin),
+                ] {
+                    let findings = found(target, &[("cookie", value)]);
+                    assert_eq!(
+                        findings.contains(Finding::KeyElsewhere),
+                        stands,
+                        "{target} {value}"
+                    );
+                }
+            }
         }
     }
 }

@@ -2,8 +2,8 @@
 //! from the product whose rules it took over.
 
 use keygate::{
-    AuthMode, Config, ConfigError, Decision, Denial, Evaluation, Explanation, Findings, Policy,
-    Reason,
+    AuthMode, Config, ConfigError, Decision, Denial, Evaluation, Explanation, Findings, MatchMode,
+    Policy, Preflight, Reason,
 };
 
 fn policy(mode: AuthMode) -> Policy {
@@ -155,4 +155,28 @@ fn denials_are_what_sdks_parse() {
         Reason::NoKeyConfigured.text(keygate::Language::En),
         "Proxy auth is enabled but api_key is empty; denying request"
     );
+}
+
+/// Where it is told that the first wanted header settles a decision, none that comes later changes it.
+#[test]
+fn what_settles_a_decision_is_told() {
+    let config = Config::new(AuthMode::Strict).api_key("sk-right");
+    for match_mode in [MatchMode::First, MatchMode::Any] {
+        for preflight in [Preflight::Options, Preflight::Cors, Preflight::None] {
+            let config = config.match_mode(match_mode).preflight(preflight);
+            let policy = Policy::new(&config).expect("a policy");
+            let headers = [
+                ("authorization", "Bearer sk-wrong"),
+                ("x-api-key", "sk-right"),
+                ("origin", ""),
+                ("access-control-request-method", ""),
+            ];
+            let mut same = true;
+            for method in ["GET", "OPTIONS"] {
+                let whole = policy.decide(method, "/", headers);
+                same &= policy.decide(method, "/", &headers[..1]) == whole;
+            }
+            assert_eq!(policy.first_decides(), same, "{match_mode}, {preflight}");
+        }
+    }
 }
