@@ -19,6 +19,9 @@ static struct block {
 } blocks[2048];
 static size_t block_count;
 
+/* How many vectors say what is dropped, and what is odd. */
+static unsigned drops, lints;
+
 static void *block(size_t size, int at_end) {
   CHECK(block_count < sizeof blocks / sizeof *blocks);
   blocks[block_count] = (struct block){guarded(size, at_end), size};
@@ -62,15 +65,25 @@ static void expect(const vector *vector, const keygate_policy *policy, keygate_v
   }
 }
 
-static void expect_findings(const vector *vector, uint32_t findings) {
+static void expect_set(keygate_str expected, uint32_t set, const char *(*name)(uint32_t)) {
   char names[1024] = "";
   for (unsigned bit = 0; bit < 32; bit++) {
-    if (findings >> bit & 1) {
+    if (set >> bit & 1) {
       strcat(names, names[0] ? "," : "");
-      strcat(names, keygate_finding_name((uint32_t)1 << bit));
+      strcat(names, name((uint32_t)1 << bit));
     }
   }
-  CHECK(is(vector->findings, names));
+  CHECK(is(expected, names));
+}
+
+/* What of the headers goes no further, by a decision that stands where it was written. */
+static void expect_drops(const vector *vector, const keygate_policy *policy, const keygate_request *request,
+                         const keygate_decision *decision) {
+  CHECK(strlen(vector->drop) == request->header_count);
+  for (size_t i = 0; i < request->header_count; i++) {
+    bool drops = keygate_policy_drops(policy, decision, request->headers[i].name, request->headers[i].value);
+    CHECK(drops == (vector->drop[i] == '1'));
+  }
 }
 
 static void expect_text(const keygate_policy *policy, const keygate_request *request) {
@@ -161,7 +174,15 @@ static void run(const vector *vector) {
     expect(vector, policy, push_all(evaluation, policy, request, 0, decision), decision);
     CHECK(push_all(evaluation, policy, request, 1, decision) == allow);
     CHECK(is(vector->reason, keygate_reason_name(decision->reason)));
-    expect_findings(vector, keygate_findings(policy, request));
+    expect_set(vector->findings, keygate_findings(policy, request), keygate_finding_name);
+    if (vector->drop != NULL) {
+      expect_drops(vector, policy, request, decision);
+      drops++;
+    }
+    if (vector->lint != NULL) {
+      expect_set((keygate_str){vector->lint, strlen(vector->lint)}, keygate_lints(policy), keygate_lint_name);
+      lints++;
+    }
     expect_text(policy, request);
     /* A copy decides the same, and leaves the first as it was. */
     keygate_policy copied;
@@ -182,6 +203,7 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < vector_count; i++) {
     run(&vectors[i]);
   }
-  printf("%u vectors, texts against the %s of a page\n", vector_count, argv[1]);
+  CHECK(drops > 0 && lints > 0);
+  printf("%u vectors, %u with drops and %u with lints, texts against the %s of a page\n", vector_count, drops, lints, argv[1]);
   return 0;
 }

@@ -13,6 +13,8 @@ typedef struct vector {
     bool error;       /* the configuration must be refused; else: */
     keygate_str verdict, reason, effective_mode, source, findings; /* by name; empty: none */
     int32_t header, key;                                           /* -1: none */
+    const char *drop; /* "1" for each header that is to be dropped, "0" for the others; NULL: not said */
+    const char *lint; /* by name; NULL: not said */
 } vector;
 
 extern const vector vectors[];

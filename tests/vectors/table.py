@@ -79,13 +79,17 @@ def row(number, vector, not_carried, out):
     output = vector["output"]
     names = [output.get(field) or "" for field in ("verdict", "reason", "effective_mode", "source")]
     names.append(",".join(output.get("findings", [])))
+    # After a deny, every header is.
+    drop = output.get("drop") or ([] if output["verdict"] == "allow" else range(count)) if "drop" in output else None
+    drop = "0" if drop is None else text("".join(str(int(index in drop)) for index in range(count)))
+    lint = text(",".join(output["lint"])) if "lint" in output else "0"
     places = [-1 if output.get(field) is None else output[field] for field in ("header_index", "key_index")]
     return (
         f"    {{{text(vector['name'])}, {span(config['auth_mode'])},\n"
         f"     {{0, 0, {' | '.join(flags)}, {span(config.get('api_key', ''))}, {lists}, {rest}}},\n"
         f"     {{sizeof(keygate_request), {span(given['method'])}, {span(given['target'])}, {pointer}, {count}}},\n"
         f"     {int(vector['name'] in not_carried)}, {int('error' in output)},\n"
-        f"     {', '.join(map(span, names))}, {places[0]}, {places[1]}}},"
+        f"     {', '.join(map(span, names))}, {places[0]}, {places[1]}, {drop}, {lint}}},"
     )
 
 
