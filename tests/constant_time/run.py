@@ -15,6 +15,7 @@ PLACE = ROOT / "target" / "constant_time"
 sys.path.insert(0, str(ROOT / "tests/plant"))
 import plant  # noqa: E402
 
+ASKED = 3
 # As the C libraries are built, and every other level.
 LEVELS = ("capi", "1", "2", "3", "s", "z")
 
@@ -54,15 +55,21 @@ def memcheck(program):
         "valgrind", "-q", "--error-limit=no", "--vex-guest-chase=no", f"--log-file={log}", program, "memcheck",
     )
     calls = Counter(re.findall(r"^errors (\d) (\d) (\d+)$", output, re.M))
+    asked = defaultdict(set)
+    of_groups = re.findall(r"^asked (\d+) (.*)$", output, re.M)
+    for errors, group in of_groups:
+        asked[group].add(int(errors))
     (cases,) = map(int, re.findall(r"^cases (\d+)$", output, re.M))
-    assert cases == sum(calls.values()) > 0, "the driver did not finish"
+    assert cases == sum(calls.values()) + len(of_groups) and calls and asked, "the driver did not finish"
     # Where each complaint is, by the driver's line that called the library: one for each way in.
     places = defaultdict(set)
     for complaint in re.split(r"^==\d+== $", log.read_text(), flags=re.M):
         place = re.search(r" at (0x[0-9A-F]+: \S+)", complaint)
         if place:
-            caller = re.search(r": decide \(driver\.c:(\d+)\)", complaint)
-            places[caller and caller[1]].add(place[1])
+            caller = re.search(r": (decide|answer|explain) \(driver\.c:(\d+)\)", complaint)
+            # An explanation says much, and branches at as many places.
+            if caller is None or caller[1] != "explain":
+                places[caller and caller.groups()].add(place[1])
     faults = []
     by_verdict = defaultdict(set)
     for (verdict, possible, errors), _ in calls.items():
@@ -73,10 +80,18 @@ def memcheck(program):
         if max(errors) > most:
             faults.append(f"{sorted(errors)} branches or addresses on a key in one call, at most {most} on the verdict")
     for caller, found in places.items():
-        if caller is None or len(found) > 1:
-            faults.append(f"{len(found)} places in a call from line {caller}: {', '.join(sorted(found))}")
+        # Where any source may decide, what came of one is asked up to three times: what to say of it,
+        # whether it is better than what there was, and whether it settles the matter.
+        if caller is None or len(found) > {"decide": 1, "answer": ASKED}[caller[0]]:
+            faults.append(f"{len(found)} places in a call from {caller}: {', '.join(sorted(found))}")
+    for group, errors in asked.items():
+        # On whether a value is a key, of which there are two; an explanation branches on what it says.
+        most = {"decide": 2 * ASKED, "push": 2 * ASKED, "drops": 1}.get(group.split(",")[0], max(errors))
+        if len(errors) > 1 or max(errors) > most:
+            faults.append(f"{sorted(errors)} branches or addresses on a key in one group: {group}")
     every = set().union(*places.values())
-    return cases, sum(int(errors) * times for (_, _, errors), times in calls.items()), len(every), faults
+    complaints = sum(int(errors) * times for (_, _, errors), times in calls.items()) + sum(int(one) for one, _ in of_groups)
+    return cases, complaints, len(every), faults
 
 
 def callgrind(program):
@@ -100,6 +115,12 @@ def callgrind(program):
         for group, counts in groups.items()
         if len(set(counts)) > 1
     ]
+    # Whether a value is dropped is found by as many steps, whatever it is by; what is asked after that is not.
+    steps = {
+        min(counts) - min(groups[group.replace("kept", "dropped")]) for group, counts in groups.items() if ", kept" in group
+    }
+    if len(steps) != 1:
+        faults.append(f"values are dropped in {sorted(steps)} instructions less than they are kept")
     return cases, groups, faults
 
 
