@@ -11,6 +11,7 @@ from ctypes import POINTER, Structure, byref, c_int32, c_size_t, c_uint32, c_uin
 from pathlib import Path
 
 MAX_KEY = 256
+SOURCE_BEARER = 1
 ALLOW_LAN_ACCESS = 1
 # (auth_mode, flags) of every way to choose a mode.
 MODES = {
@@ -34,6 +35,10 @@ class Key(Structure):
     _fields_ = [("secret", Str), ("label", Str)]
 
 
+class Source(Structure):
+    _fields_ = [("name", Str), ("scheme", Str), ("flags", c_uint32)]
+
+
 class Config(Structure):
     _fields_ = [
         ("size", c_size_t),
@@ -42,10 +47,15 @@ class Config(Structure):
         ("api_key", Str),
         ("keys", POINTER(Key)),
         ("key_count", c_size_t),
-        ("sources", c_void_p),
+        ("sources", POINTER(Source)),
         ("source_count", c_size_t),
         ("exempt", POINTER(Str)),
         ("exempt_count", c_size_t),
+        ("match", c_int32),
+        ("preflight", c_int32),
+        ("strip", c_int32),
+        ("identity_header", Str),
+        ("allow_origin", Str),
     ]
 
 
@@ -78,12 +88,23 @@ class Library:
         self.library = ctypes.CDLL(path)
         self.library.keygate_policy_init.argtypes = [c_void_p, c_size_t, c_void_p, c_void_p]
 
-    def policy(self, mode="strict", keys=(), exempt=()):
+    def policy(self, rules, mode="strict", keys=()):
         """The bytes of a policy that the library itself has made."""
-        held = [ctypes.create_string_buffer(bytes(text), max(1, len(text))) for text in (*keys, *exempt)]
-        texts = [Str(ctypes.addressof(buffer), len(text)) for buffer, text in zip(held, (*keys, *exempt))]
-        key_array = (Key * max(1, len(keys)))(*(Key(text, Str(None, 0)) for text in texts[: len(keys)]))
-        exempt_array = (Str * max(1, len(exempt)))(*texts[len(keys) :])
+        held = []
+
+        def text(data):
+            held.append(ctypes.create_string_buffer(bytes(data), max(1, len(data))))
+            return Str(ctypes.addressof(held[-1]), len(data)) if data else Str(None, 0)
+
+        def array(kind, items):
+            return (kind * max(1, len(items)))(*items)
+
+        key_array = array(Key, [Key(text(key), Str(None, 0)) for key in keys])
+        exempt_array = array(Str, [text(path) for path in rules.exempt])
+        source_array = array(Source, [
+            Source(text(name), text(prefix if isinstance(prefix, bytes) else b""), SOURCE_BEARER * (prefix is True))
+            for name, prefix in rules.sources
+        ])
         auth_mode, flags = MODES[mode]
         config = Config(
             size=ctypes.sizeof(Config),
@@ -91,8 +112,13 @@ class Library:
             flags=flags,
             keys=key_array,
             key_count=len(keys),
+            sources=source_array,
+            source_count=len(rules.sources),
             exempt=exempt_array,
-            exempt_count=len(exempt),
+            exempt_count=len(rules.exempt),
+            match=("first", "any").index(rules.match),
+            preflight=("options", "cors", "none").index(rules.preflight),
+            strip=("sources", "matched", "off").index(rules.strip),
         )
         storage = (c_uint64 * POLICY_WORDS)()
         status = self.library.keygate_policy_init(storage, ctypes.sizeof(storage), byref(config), None)
@@ -109,14 +135,14 @@ class Layout:
 
     SAMPLES = 96
 
-    def __init__(self, library, key_count, exempt=()):
+    def __init__(self, library, key_count, rules):
         source = random.Random(1)
         samples = []
         for number in range(self.SAMPLES):
             longest = number < 16
             mode = list(MODES)[number % len(MODES)]
             keys = [random_key(source, MAX_KEY if longest else None) for _ in range(key_count)]
-            samples.append((mode, keys, library.policy(mode, keys, exempt)))
+            samples.append((mode, keys, library.policy(rules, mode, keys)))
         self.template = samples[0][2]
         size = range(len(self.template))
         varying = {at for at in size for _, _, blob in samples if blob[at] != self.template[at]}

@@ -10,8 +10,20 @@ from dataclasses import dataclass
 import claripy
 from claripy import And, BVV, If, Not, Or
 
-SOURCES = ((b"authorization", True), (b"x-api-key", False), (b"x-goog-api-key", False))
-EXEMPT = (b"/healthz",)
+@dataclass(frozen=True)
+class Rules:
+    """What a configuration says besides its keys and its mode. A source is a name and what is stripped from its
+    value: True for `Bearer `, the name of a scheme, or None."""
+
+    sources: tuple = ((b"authorization", True), (b"x-api-key", None), (b"x-goog-api-key", None))
+    exempt: tuple = (b"/healthz",)
+    match: str = "first"
+    preflight: str = "options"
+    strip: str = "sources"
+
+
+DEFAULT = Rules()
+PREFLIGHT_HEADERS = (b"origin", b"access-control-request-method")
 STRICT, OFF, ALL_EXCEPT_HEALTH = 0, 1, 2
 # Section 2.
 EFFECTIVE = {
@@ -146,43 +158,123 @@ def windows(value):
     yield And(TRUE, *(is_blank(byte) for byte in value)), []
 
 
-def by_value(value, bearer, keys, mode, source, header):
+def readings(trimmed, prefix):
+    """Every way to read a credential from a value without white space around it: (condition, whether a prefix
+    was stripped, what is left)."""
+    if prefix is True and len(trimmed) > len(b"Bearer "):
+        stripped = equal(trimmed[: len(b"Bearer ")], b"Bearer ")
+        yield stripped, True, trimmed[len(b"Bearer ") :]
+        yield Not(stripped), False, trimmed
+    elif isinstance(prefix, bytes) and len(trimmed) > len(prefix) + 1:
+        begins, rest = is_name(trimmed[: len(prefix)], prefix), trimmed[len(prefix) :]
+        begins = And(begins, rest[0] == 0x20)
+        # The last byte is no space.
+        for spaces in range(1, len(rest)):
+            exactly = And(begins, *(byte == 0x20 for byte in rest[:spaces]), rest[spaces] != 0x20)
+            yield exactly, True, rest[spaces:]
+        yield Not(begins), False, trimmed
+    else:
+        yield TRUE, False, trimmed
+
+
+def by_value(value, prefix, keys, mode, source, header):
     """Rules 3.6 to 3.8 for the deciding header."""
-    result = None
+    result, none = None, number(NONE)
     for trimmed_so, trimmed in windows(value):
-        prefix = b"Bearer "
-        if bearer and len(trimmed) > len(prefix):
-            stripped = equal(trimmed[: len(prefix)], prefix)
-            key = If(stripped, lowest_key(trimmed[len(prefix) :], keys), lowest_key(trimmed, keys))
-            flags = If(stripped, BVV(1, 32), BVV(0, 32))
-        else:
-            key, flags = lowest_key(trimmed, keys), BVV(0, 32)
         usable = And(TRUE, *(is_field_byte(byte) for byte in trimmed)) if trimmed else FALSE
-        none = number(NONE)
-        reason = If(
-            Not(usable),
-            number(CREDENTIAL_UNUSABLE),
-            If(key != none, number(KEY_MATCHED), number(KEY_MISMATCH)),
-        )
-        one = outcome(reason, mode, source, If(usable, key, none), flags, header)
-        result = one if result is None else choose(trimmed_so, one, result)
+        for read_so, stripped, credential in readings(trimmed, prefix):
+            key = lowest_key(credential, keys)
+            reason = If(
+                Not(usable),
+                number(CREDENTIAL_UNUSABLE),
+                If(key != none, number(KEY_MATCHED), number(KEY_MISMATCH)),
+            )
+            one = outcome(reason, mode, source, If(usable, key, none), int(stripped), header)
+            result = one if result is None else choose(And(trimmed_so, read_so), one, result)
     return result
 
 
-def decide(mode, keys, method, target, headers, exempt=EXEMPT):
+def decide(mode, keys, method, target, headers, rules=DEFAULT):
     """Section 3, the last rule first. `mode` is the effective one."""
-    result = outcome(CREDENTIAL_MISSING, mode)
-    for source, (name, bearer) in reversed(list(enumerate(SOURCES))):
+    missing = outcome(CREDENTIAL_MISSING, mode)
+    # By each source: whether it is present, and what its first header makes of the request.
+    sources = []
+    for source, (name, prefix) in enumerate(rules.sources):
+        present, first = FALSE, missing
         for header, (sent_name, value) in reversed(list(enumerate(headers))):
-            deciding = by_value(value, bearer, keys, mode, source, header)
-            result = choose(is_name(sent_name, name), deciding, result)
+            named = is_name(sent_name, name)
+            first = choose(named, by_value(value, prefix, keys, mode, source, header), first)
+            present = Or(present, named)
+        sources.append((present, first))
+    result = missing
+    for present, first in reversed(sources):
+        result = choose(present, first, result)
+    if rules.match == "any":
+        for present, first in reversed(sources):
+            result = choose(And(present, first.reason == KEY_MATCHED), first, result)
     if not keys:
         result = outcome(NO_KEY_CONFIGURED, mode)
     health = And(
         mode == ALL_EXCEPT_HEALTH,
         Or(equal(method, b"GET"), equal(method, b"HEAD")),
-        Or(FALSE, *(path_equals(target, path) for path in exempt)),
+        Or(FALSE, *(path_equals(target, path) for path in rules.exempt)),
     )
     result = choose(health, outcome(HEALTH, mode), result)
     result = choose(mode == OFF, outcome(AUTH_OFF, mode), result)
-    return choose(equal(method, b"OPTIONS"), outcome(PREFLIGHT, mode), result)
+    passes = {
+        "options": TRUE,
+        "cors": And(*(Or(FALSE, *(is_name(sent, name) for sent, _ in headers)) for name in PREFLIGHT_HEADERS)),
+        "none": FALSE,
+    }
+    return choose(And(equal(method, b"OPTIONS"), passes[rules.preflight]), outcome(PREFLIGHT, mode), result)
+
+
+BEYOND_ONE_REQUEST = (
+    b"upgrade", b"http2-settings", b"x-http-method", b"x-http-method-override", b"x-method-override",
+    b"x-original-url", b"x-rewrite-url",
+)
+
+
+def spells(bytes_, name):
+    """Equal after folding case and reading `_` and `.` as `-`."""
+    if len(bytes_) != len(name):
+        return FALSE
+    hyphens = lambda byte: Or(*(byte == ord(other) for other in "-_."))
+    return And(TRUE, *(
+        hyphens(byte) if own == ord("-") else Or(byte == ord(chr(own).lower()), byte == ord(chr(own).upper()))
+        for byte, own in zip(bytes_, name)
+    ))
+
+
+def behind_last_blank(trimmed):
+    """Every way to read what stands behind the last SP or HTAB of a value: (condition, what is left)."""
+    for begin in range(len(trimmed)):
+        ends = is_blank(trimmed[begin - 1]) if begin else TRUE
+        yield And(ends, *(Not(is_blank(byte)) for byte in trimmed[begin:])), trimmed[begin:]
+
+
+def holds_key(value, prefix, keys):
+    """Section 4: whether a value that is spelled like a source holds one of the keys."""
+    is_key = lambda text: lowest_key(text, keys) != number(NONE)
+    result = FALSE
+    for trimmed_so, trimmed in windows(value):
+        found = [is_key(trimmed)]
+        found += [And(read_so, is_key(text)) for read_so, _, text in readings(trimmed, prefix)]
+        found += [And(so, is_key(text)) for so, text in behind_last_blank(trimmed)]
+        result = Or(result, And(trimmed_so, Or(*found)))
+    return result
+
+
+def drops(allow, reason, name, value, keys, rules):
+    """Section 4: must a host drop this header, after a decision with this verdict and reason? A configuration
+    with an identity header is not asked about."""
+    by_strip = {
+        "sources": lambda prefix: TRUE,
+        "matched": lambda prefix: holds_key(value, prefix, keys),
+        "off": lambda prefix: FALSE,
+    }[rules.strip]
+    source = Or(FALSE, *(And(spells(name, own), by_strip(prefix)) for own, prefix in rules.sources))
+    keyless = Or(reason == PREFLIGHT, reason == HEALTH)
+    beyond = And(keyless, Or(FALSE, *(spells(name, own) for own in BEYOND_ONE_REQUEST)))
+    allows = And(allow == 1, Or(*(reason == code for code in (AUTH_OFF, PREFLIGHT, HEALTH, KEY_MATCHED))))
+    return Or(Not(allows), source, beyond)
