@@ -3,7 +3,7 @@
 #[allow(dead_code)]
 mod model;
 
-use keygate::{AuthMode, Config, Exempt, Finding, Key, Policy, generate_key};
+use keygate::{AuthMode, Config, Exempt, Finding, Key, Language, Lint, Policy, generate_key};
 use model::Request;
 
 /// Whether a path is told to be nearly the exempt one, after the model has said the same.
@@ -287,6 +287,27 @@ fn the_advice_depends_on_what_was_found() {
         let text = text(policy, method, target, ("x-api-key", "sk-other"));
         assert!(text.contains("equals none of the keys"), "{text}");
         assert_eq!(text.contains("or compare the key"), or, "{text}");
+    }
+}
+
+#[test]
+fn lints_are_a_set_of_sentences() {
+    let config = Config::new(AuthMode::Strict).api_key("sk-0123456789abcdef");
+    let none = Policy::new(&config).expect("a policy").lints();
+    assert!(none.is_empty());
+    assert_eq!((none.bits(), format!("{none:?}").as_str()), (0, "{}"));
+    let config = Config::new(AuthMode::Auto).api_key("'short'");
+    let some = Policy::new(&config).expect("a policy").lints();
+    assert!(!some.is_empty());
+    let found = [Lint::KeyQuoted, Lint::KeyShort, Lint::Open, Lint::AutoOpen];
+    assert!(some.iter().eq(found));
+    assert_eq!(some.bits(), 1 << 1 | 1 << 4 | 1 << 7 | 1 << 8);
+    assert_eq!(format!("{some:?}"), "{KeyQuoted, KeyShort, Open, AutoOpen}");
+    for lint in found {
+        assert_eq!(lint.to_string(), lint.name());
+        // What is wrong, and what to change.
+        assert_eq!(lint.text(Language::En).matches("; ").count(), 1, "{lint}");
+        assert_eq!(lint.text(Language::Zh).matches(';').count(), 1, "{lint}");
     }
 }
 
