@@ -532,11 +532,11 @@ impl<'p> Explanation<'p> {
                     .position(|exempt| sent.is_some() && path::Normal::new(exempt) == sent);
                 self.note(Finding::HealthNearMiss, near.is_some());
                 self.exempt = near.unwrap_or(0);
-                let is_open = self.policy.exempt_paths().any(|exempt| exempt == path);
                 let mut probes = PROBES.into_iter();
                 let probe = probes.find(|probe| probe.as_bytes() == path);
+                // An exempt one would have been let pass.
                 let is_probe = matches!(method, b"GET" | b"HEAD") && !target.contains(&b'#');
-                if let Some(probe) = probe.filter(|_| is_probe && !is_open) {
+                if let Some(probe) = probe.filter(|_| is_probe) {
                     self.note(Finding::ProbePath, true);
                     self.probe = probe;
                 }
