@@ -17,13 +17,18 @@ CHOSEN = os.environ.get("KEYGATE_HOSTS", "").split() or list(FOUND)
 
 # What a host may say that it cannot carry, besides vectors.
 NAMES = (
+    "forwarding/fragment",
     "forwarding/header-index",
     "forwarding/header-names",
     "forwarding/header-order",
     "forwarding/request-stream",
+    "forwarding/target",
     "forwarding/trailers",
     "reload/unused-connection",
 )
+
+# A host whose server drops what follows a '#' decides about what is left, and must forward no more.
+CUT = "the server drops a fragment before it decides"
 
 
 def not_carried(host):
