@@ -42,7 +42,7 @@ impl<B: Body> Body for RequestBody<B> {
                 other => return Poll::Ready(other),
             };
             if let Some(trailers) = frame.trailers_mut() {
-                Drops::of(this.allowed).strip(trailers);
+                Drops(this.allowed).strip(trailers);
                 if trailers.is_empty() {
                     continue;
                 }

@@ -64,7 +64,7 @@ where
         let holds = request.version() < Version::HTTP_2;
         self.inner.call(request.map(|body| Drained {
             body: Some(body),
-            rest: if holds { |body| spawn(body) } else { drop },
+            rest: if holds { spawn } else { drop },
         }))
     }
 }

@@ -7,7 +7,7 @@ use crate::{Allowed, RequestBody};
 
 pub(crate) fn passed<B>(allowed: Allowed, mut request: Request<B>) -> Request<RequestBody<B>> {
     let headers = request.headers_mut();
-    Drops::of(&allowed).strip(headers);
+    Drops(&allowed).strip(headers);
     if let (Some(name), Some(label)) = (allowed.policy.identity_header(), allowed.key_label()) {
         // Always: both are sound, or there would be no such policy.
         if let (Ok(name), Ok(label)) = (HeaderName::try_from(name), HeaderValue::try_from(label)) {
@@ -19,18 +19,9 @@ pub(crate) fn passed<B>(allowed: Allowed, mut request: Request<B>) -> Request<Re
 }
 
 /// What must not be forwarded after a decision, of headers and of trailers.
-pub(crate) struct Drops<'a> {
-    allowed: &'a Allowed,
-    /// Names of other lengths need not be asked about.
-    lengths: u64,
-}
+pub(crate) struct Drops<'a>(pub(crate) &'a Allowed);
 
-impl<'a> Drops<'a> {
-    pub(crate) fn of(allowed: &'a Allowed) -> Self {
-        let lengths = allowed.policy.name_lengths();
-        Self { allowed, lengths }
-    }
-
+impl Drops<'_> {
     pub(crate) fn strip(&self, headers: &mut HeaderMap) {
         // First the options, since they go with the headers that they name.
         for list in [CONNECTION, TRAILER] {
@@ -38,13 +29,13 @@ impl<'a> Drops<'a> {
         }
         let dropped = headers
             .iter()
-            .filter(|(name, value)| self.header(name.as_str(), value));
+            .filter(|(name, value)| self.header(name.as_ref(), value.as_ref()));
         let mut names: Vec<_> = dropped.map(|(name, _)| name.clone()).collect();
         names.dedup(); // those of one name follow each other
         for name in names {
             let kept = headers.get_all(&name).iter();
             let kept: Vec<_> = kept
-                .filter(|value| !self.header(name.as_str(), value))
+                .filter(|value| !self.header(name.as_ref(), value.as_ref()))
                 .cloned()
                 .collect();
             headers.remove(&name);
@@ -54,13 +45,9 @@ impl<'a> Drops<'a> {
         }
     }
 
-    fn header(&self, name: &str, value: &HeaderValue) -> bool {
-        self.lengths >> (name.len() % 64) & 1 == 1 && self.asked(name, value.as_bytes())
-    }
-
-    fn asked(&self, name: &str, value: &[u8]) -> bool {
-        let Allowed { policy, decision } = self.allowed;
-        policy.drops(decision, name, value)
+    fn header(&self, name: &[u8], value: &[u8]) -> bool {
+        let Allowed { policy, decision } = self.0;
+        policy.name_lengths >> (name.len() % 64) & 1 == 1 && policy.drops(decision, name, value)
     }
 
     /// Takes the names of what is dropped out of a list of names.
@@ -72,7 +59,7 @@ impl<'a> Drops<'a> {
         let mut kept = Vec::new();
         for value in headers.get_all(list) {
             let options = options(value).filter(|option| !self.whole(headers, option));
-            let options = options.collect::<Vec<_>>().join(", ");
+            let options = options.collect::<Vec<_>>().join(&b", "[..]);
             kept.extend(
                 HeaderValue::try_from(options)
                     .ok()
@@ -86,23 +73,26 @@ impl<'a> Drops<'a> {
     }
 
     /// Whether nothing of a header is kept. One that is not there has no value.
-    fn whole(&self, headers: &HeaderMap, name: &str) -> bool {
-        let mut values = headers.get_all(name).iter().peekable();
+    fn whole(&self, headers: &HeaderMap, name: &[u8]) -> bool {
+        if self.0.policy.name_lengths >> (name.len() % 64) & 1 == 0 {
+            return false;
+        }
+        let mut values = std::str::from_utf8(name)
+            .map(|name| headers.get_all(name))
+            .into_iter()
+            .flatten()
+            .peekable();
         match values.peek() {
-            None => self.asked(name, b""),
-            Some(_) => values.all(|value| self.asked(name, value.as_bytes())),
+            None => self.header(name, b""),
+            Some(_) => values.all(|value| self.header(name, value.as_ref())),
         }
     }
 }
 
 /// The options of a list. Where white space alone is between them they are none, but somebody may read
-/// them as such. One that is no text names no header.
-fn options(value: &HeaderValue) -> impl Iterator<Item = &str> {
+/// them as such.
+fn options(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     let is_between = |byte: &u8| matches!(byte, b',' | b' ' | b'\t');
     let options = value.as_bytes().split(is_between);
-    options.filter_map(|option| {
-        std::str::from_utf8(option)
-            .ok()
-            .filter(|text| !text.is_empty())
-    })
+    options.filter(|option| !option.is_empty())
 }

@@ -62,6 +62,7 @@ mod record;
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -83,14 +84,40 @@ pub use keygate;
 ///
 /// Swapping it locks no request out: each is decided by one policy or the other.
 #[derive(Clone, Debug)]
-pub struct Gate(Arc<ArcSwap<Policy>>);
+pub struct Gate(Arc<ArcSwap<InForce>>);
+
+/// A policy, and what is asked of it for every request.
+#[derive(Debug)]
+struct InForce {
+    policy: Arc<Policy>,
+    name_lengths: u64,
+}
+
+impl InForce {
+    fn new(policy: Policy) -> Arc<Self> {
+        record::lints(&policy);
+        let name_lengths = policy.name_lengths();
+        let policy = Arc::new(policy);
+        Arc::new(Self {
+            policy,
+            name_lengths,
+        })
+    }
+}
+
+impl Deref for InForce {
+    type Target = Policy;
+
+    fn deref(&self) -> &Policy {
+        &self.policy
+    }
+}
 
 impl Gate {
     /// Puts a policy in force.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
-        record::lints(&policy);
-        Self(Arc::new(ArcSwap::from_pointee(policy)))
+        Self(Arc::new(ArcSwap::new(InForce::new(policy))))
     }
 
     /// [`new`](Self::new) with the policy of a configuration in JSON, which [`Policy::parse`] reads.
@@ -104,8 +131,7 @@ impl Gate {
 
     /// Puts another policy in force.
     pub fn swap(&self, policy: Policy) {
-        record::lints(&policy);
-        self.0.store(Arc::new(policy));
+        self.0.store(InForce::new(policy));
     }
 
     /// [`swap`](Self::swap) to the policy of a configuration in JSON.
@@ -124,7 +150,7 @@ impl Gate {
     /// The policy in force.
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {
-        self.0.load_full()
+        self.0.load().policy.clone()
     }
 
     /// Guards a service.
@@ -242,7 +268,7 @@ fn original<B>(request: &Request<B>) -> &Uri {
 /// [`KeyMatched`](keygate::Reason::KeyMatched): a preflight passes without one.
 #[derive(Clone, Debug)]
 pub struct Allowed {
-    policy: Arc<Policy>,
+    policy: Arc<InForce>,
     decision: Decision,
 }
 
@@ -297,3 +323,7 @@ where
         }
     }
 }
+
+#[cfg(all(doctest, feature = "axum", feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
