@@ -2,15 +2,22 @@
 
 ##@ All hosts
 
+# Those that `make test` asks. The others have a test-HOST, which asks theirs.
+KEYGATE_HOSTS ?= nginx go
+export KEYGATE_HOSTS
+
 .PHONY: test-hosts
-test-hosts: nginx go ## The vectors, known attacks, the guide to 401 and more through every host
+test-hosts: $(KEYGATE_HOSTS) ## The vectors, known attacks, the guide to 401 and more through KEYGATE_HOSTS (nginx go)
 	$(CARGO) build --quiet --locked --package keygate-cli
 	tests/hosts/run.sh requirements.txt test_vectors.py test_guide.py test_reload.py test_forwarding.py \
 		test_config.py test_attacks.py
 
 .PHONY: test-sdk
-test-sdk: nginx go ## The vendors' clients through nginx and the Go proxy
-	KEYGATE_HOSTS="nginx go" tests/hosts/run.sh requirements-sdk.txt test_sdk.py
+test-sdk: $(KEYGATE_HOSTS) ## The vendors' clients through KEYGATE_HOSTS
+	tests/hosts/run.sh requirements-sdk.txt test_sdk.py
+
+.PHONY: test-more-hosts
+test-more-hosts: test-tower ## Test the hosts that `make test` leaves out
 
 ##@ Heavier checks
 

@@ -10,7 +10,10 @@ shift
 environment=$root/target/hosts/$(basename "$requirements" .txt)
 node=$root/target/hosts/node
 
-"$root/.ci/packages" nginx libnginx-mod-http-headers-more-filter libnginx-mod-http-lua curl python3 python3-venv
+case " ${KEYGATE_HOSTS:-nginx} " in
+    *" nginx "*) "$root/.ci/packages" nginx libnginx-mod-http-headers-more-filter libnginx-mod-http-lua ;;
+esac
+"$root/.ci/packages" curl python3 python3-venv
 if ! cmp -s "$requirements" "$environment/installed.txt"; then
     rm -rf "$environment"
     python3 -m venv "$environment"

@@ -22,7 +22,8 @@ TABLES = ("tests/controls/bugs.toml", "tests/hosts/controls.toml")
 FIELDS = {"name", "class", "like", "edits", "machine"}
 NOTICED_BY = {"check", "fuzz", "checks", "proof", "leaks", "capi", "firmware", "coverage"}
 SOURCES = (
-    "src/**/*.rs", "bindings/cli/src/**/*.rs", "bindings/nginx/*.c", "bindings/go/**/*.go", "bindings/firmware/*.c",
+    "src/**/*.rs", "bindings/*/src/**/*.rs", "bindings/*/examples/**/*.rs", "bindings/nginx/*.c", "bindings/go/**/*.go",
+    "bindings/firmware/*.c",
 )
 # The copy has a target folder of its own: to cargo it is the same package, and in one folder what was
 # built of one tree would pass for the other's.
