@@ -53,18 +53,20 @@ def build(tree, checks):
 
 def check(tree, host, where, what):
     """Runs the tests. Returns how many passed, how many failed and the output, or how else they ended."""
+    status = 1  # where a test fails
     if where.endswith(".py"):
         requirements = "requirements-sdk.txt" if where in SDK else "requirements.txt"
         result = run("./run.sh", requirements, where, "-k", what, folder=tree / "tests/hosts", KEYGATE_HOSTS=host)
         summary = result.stdout.rstrip().rpartition("\n")[2]
         passed, failed = (sum(map(int, re.findall(rf"(\d+) {word}", summary))) for word in ("passed", "failed"))
+    elif ((folder := tree / "bindings" / host) / "Cargo.toml").exists():
+        result = run("cargo", "test", "--locked", "--all-features", "--test", where, what, folder=folder)
+        passed, failed = (sum(map(int, re.findall(rf"(\d+) {word};", result.stdout))) for word in ("passed", "failed"))
+        status = 101
     else:
-        result = run(
-            "go", "test", "-count=1", "-v", "-timeout=300s", "-run", f"^({what})$", where,
-            folder=tree / "bindings/go",
-        )
+        result = run("go", "test", "-count=1", "-v", "-timeout=300s", "-run", f"^({what})$", where, folder=folder)
         passed, failed = (len(re.findall(rf"(?m)^--- {word}: ", result.stdout)) for word in ("PASS", "FAIL"))
-    ended_well = result.returncode == (1 if failed else 0) and passed + failed > 0
+    ended_well = result.returncode == (status if failed else 0) and passed + failed > 0
     if not ended_well or any(text in result.stdout for text in NOT_RUNNING):
         return f"ENDED WITH {result.returncode}\n{result.stdout}"
     return passed, failed, result.stdout
