@@ -17,7 +17,7 @@ use keygate_tower::{Allowed, Drain, Gate};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-mod shared;
+pub(crate) mod shared;
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -381,3 +381,45 @@ async fn an_extended_connect_needs_a_key() {
         [Some("websocket".to_owned())]
     );
 }
+
+/// What stands in the file is in force soon after, whichever way it came there, and what cannot work
+/// never is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_the_file_is_put_in_force() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (file, new) = (folder.join("config.json"), folder.join("config.new"));
+    let keys = |count| {
+        let keys = vec![r#"{"key": "sk-example"}"#; count].join(",");
+        format!(r#"{{"auth_mode": "strict", "keys": [{keys}]}}"#)
+    };
+    std::fs::write(&file, keys(1)).unwrap();
+    let gate = server::shared::gate(file.clone()).unwrap();
+    let in_force = async |count| {
+        for _ in 0..50 {
+            if gate.policy().key_count() == count {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        false
+    };
+    assert_eq!(gate.policy().key_count(), 1);
+    std::fs::write(&file, keys(2)).unwrap();
+    assert!(in_force(2).await);
+    for bad in ["{}", "", &keys(3)[..40]] {
+        std::fs::write(&file, bad).unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(gate.policy().key_count(), 2);
+    }
+    std::fs::remove_file(&file).unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    std::fs::write(&new, keys(4)).unwrap();
+    std::fs::rename(&new, &file).unwrap();
+    assert!(in_force(4).await);
+    assert!(server::shared::gate(folder.into()).is_err(), "a folder");
+    assert!(
+        server::shared::gate("/dev/zero".into()).is_err(),
+        "without an end"
+    );
+    std::fs::remove_file(&file).unwrap();
+}
