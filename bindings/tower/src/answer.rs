@@ -3,14 +3,12 @@
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use keygate::{Decision, Denial, Policy};
 
-use crate::body::ResponseBody;
-
-pub(crate) fn denied<R>(
+pub(crate) fn denied(
     policy: &Policy,
     decision: &Decision,
     denial: Denial,
-) -> Response<ResponseBody<R>> {
-    let mut response = Response::new(ResponseBody::denial(denial));
+) -> Response<&'static str> {
+    let mut response = Response::new(denial.body());
     if let Ok(status) = StatusCode::from_u16(Denial::STATUS) {
         *response.status_mut() = status;
     }

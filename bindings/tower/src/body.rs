@@ -4,11 +4,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http_body::{Body, Frame, SizeHint};
-use keygate::Denial;
 use pin_project_lite::pin_project;
 
 use crate::Allowed;
-use crate::forward::Drops;
 
 pin_project! {
     /// The body of a request that was allowed: as the client sends it, less the trailers that must not
@@ -42,7 +40,7 @@ impl<B: Body> Body for RequestBody<B> {
                 other => return Poll::Ready(other),
             };
             if let Some(trailers) = frame.trailers_mut() {
-                Drops(this.allowed).strip(trailers);
+                this.allowed.strip(trailers);
                 if trailers.is_empty() {
                     continue;
                 }
@@ -84,8 +82,8 @@ impl<B> ResponseBody<B> {
         Self { kind }
     }
 
-    pub(crate) fn denial(denial: Denial) -> Self {
-        let text = denial.body().as_bytes();
+    pub(crate) fn denial(text: &'static str) -> Self {
+        let text = text.as_bytes();
         let kind = Kind::Denial { text };
         Self { kind }
     }

@@ -7,22 +7,30 @@ use crate::{Allowed, RequestBody};
 
 pub(crate) fn passed<B>(allowed: Allowed, mut request: Request<B>) -> Request<RequestBody<B>> {
     let headers = request.headers_mut();
-    Drops(&allowed).strip(headers);
+    strip(&allowed, headers);
+    tell(&allowed, headers);
+    request.extensions_mut().insert(allowed.clone());
+    request.map(|body| RequestBody::new(body, allowed))
+}
+
+pub(crate) fn tell(allowed: &Allowed, headers: &mut HeaderMap) {
     if let (Some(name), Some(label)) = (allowed.policy.identity_header(), allowed.key_label()) {
         // Always: both are sound, or there would be no such policy.
         if let (Ok(name), Ok(label)) = (HeaderName::try_from(name), HeaderValue::try_from(label)) {
             headers.insert(name, label);
         }
     }
-    request.extensions_mut().insert(allowed.clone());
-    request.map(|body| RequestBody::new(body, allowed))
+}
+
+pub(crate) fn strip(allowed: &Allowed, headers: &mut HeaderMap) {
+    Drops(allowed).strip(headers);
 }
 
 /// What must not be forwarded after a decision, of headers and of trailers.
-pub(crate) struct Drops<'a>(pub(crate) &'a Allowed);
+struct Drops<'a>(&'a Allowed);
 
 impl Drops<'_> {
-    pub(crate) fn strip(&self, headers: &mut HeaderMap) {
+    fn strip(&self, headers: &mut HeaderMap) {
         // First the options, since they go with the headers that they name.
         for list in [CONNECTION, TRAILER] {
             self.strip_options(headers, &list);

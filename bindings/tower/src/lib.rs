@@ -1,4 +1,4 @@
-//! The [keygate](https://docs.rs/keygate) API-key gate as a [`Layer`]: for axum, hyper, tonic and
+//! The [keygate](https://docs.rs/keygate) API-key gate as a [`Layer`]: for axum, hyper and
 //! whatever else is built of `http` and tower.
 //!
 //! ```
@@ -68,7 +68,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use arc_swap::{ArcSwap, Guard};
-use http::{Request, Response, Uri, Version};
+use http::{HeaderMap, Method, Request, Response, Uri, Version};
 use keygate::{ConfigError, Decision, Key, Policy};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -177,6 +177,32 @@ impl GateLayer {
     pub fn explain(self, explains: bool) -> Self {
         Self { explains, ..self }
     }
+
+    /// Decides by itself, for a server that is built otherwise: the target is the one that was received,
+    /// and the error is the answer. Before an allowed request is forwarded, [`Allowed::strip`] its
+    /// headers and trailers, and [`tell`](Allowed::tell) whose key it was.
+    ///
+    /// # Errors
+    ///
+    /// The 401, where the request is denied.
+    #[allow(clippy::result_large_err)] // it is the answer, and sent at once
+    pub fn decide(
+        &self,
+        method: &Method,
+        target: impl AsRef<[u8]>,
+        headers: &HeaderMap,
+    ) -> Result<Allowed, Response<&'static str>> {
+        let policy = self.gate.0.load();
+        let decision = policy.decide(method.as_str(), &target, headers);
+        let explain = || policy.explain(method.as_str(), &target, headers).findings();
+        let explain = self.explains.then_some(explain);
+        record::decision(&policy, &decision, method, explain);
+        if let Some(denial) = decision.denial() {
+            return Err(answer::denied(&policy, &decision, denial));
+        }
+        let policy = Guard::into_inner(policy);
+        Ok(Allowed { policy, decision })
+    }
 }
 
 impl<S> Layer<S> for GateLayer {
@@ -210,32 +236,17 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let policy = self.layer.gate.0.load();
-        let target = target(&request);
-        let (method, headers) = (request.method(), request.headers());
-        let decision = policy.decide(method.as_str(), &*target, headers);
-        let explain = || {
-            policy
-                .explain(method.as_str(), &*target, headers)
-                .findings()
+        let decided = self
+            .layer
+            .decide(request.method(), &*target(&request), request.headers());
+        let answer = match decided {
+            Ok(allowed) => Answer::Inner {
+                future: self.inner.call(forward::passed(allowed, request)),
+            },
+            Err(denied) => Answer::Denial {
+                response: Some(denied.map(ResponseBody::denial)),
+            },
         };
-        record::decision(
-            &policy,
-            &decision,
-            method,
-            self.layer.explains.then_some(explain),
-        );
-        if let Some(denial) = decision.denial() {
-            let response = Some(answer::denied(&policy, &decision, denial));
-            let answer = Answer::Denial { response };
-            return GateFuture { answer };
-        }
-        let allowed = Allowed {
-            policy: Guard::into_inner(policy),
-            decision,
-        };
-        let future = self.inner.call(forward::passed(allowed, request));
-        let answer = Answer::Inner { future };
         GateFuture { answer }
     }
 }
@@ -283,6 +294,17 @@ impl Allowed {
     pub fn key_label(&self) -> Option<&str> {
         let label = self.policy.key_label(self.decision.key_index()?)?;
         std::str::from_utf8(label).ok() // always: it is visible ASCII
+    }
+
+    /// Drops what must not be forwarded of headers, or of trailers. A [`GateService`] has done so.
+    pub fn strip(&self, headers: &mut HeaderMap) {
+        forward::strip(self, headers);
+    }
+
+    /// Adds the identity header, where there is one and the key has a label. A [`GateService`] has done
+    /// so.
+    pub fn tell(&self, headers: &mut HeaderMap) {
+        forward::tell(self, headers);
     }
 }
 
