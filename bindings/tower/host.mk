@@ -1,11 +1,13 @@
 ##@ Rust services
 
 TOWER = cd bindings/tower && $(CARGO)
+PINGORA = cd bindings/tower/pingora && $(CARGO)
 .PHONY: tower test-tower demo-tower bench-tower
 tower: ## Build the examples of the tower layer, a server and a proxy, in target/tower/debug/examples
 	@.ci/packages cargo
 	$(TOWER) build --quiet --locked --all-features --examples
 test-tower: tower ## Test the tower layer, by itself and through its proxy
+	@.ci/packages cargo gcc cmake
 	$(TOWER) fmt --check
 	$(TOWER) clippy --locked --all-targets --all-features -- -D warnings
 	set -e; for features in "" axum tokio; do (cd bindings/tower && \
@@ -13,6 +15,9 @@ test-tower: tower ## Test the tower layer, by itself and through its proxy
 	export RUSTDOCFLAGS="-D warnings"; $(TOWER) doc --locked --all-features --no-deps
 	.ci/crates bindings/tower keygate-tower
 	$(TOWER) test --locked --all-features
+	$(PINGORA) fmt --check
+	$(PINGORA) clippy --locked --all-targets -- -D warnings
+	$(PINGORA) test --quiet --locked
 	$(MAKE) test-hosts test-sdk KEYGATE_HOSTS=tower
 demo-tower: tower ## The guide to 401 with the tower layer: its commands and their answers
 	@.ci/packages curl python3

@@ -51,7 +51,6 @@
 //! None is on by default. `axum`: see above. `tokio`: [`Drain`].
 
 #![forbid(unsafe_code)]
-#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod answer;
 mod body;
@@ -172,7 +171,7 @@ pub struct GateLayer {
 
 impl GateLayer {
     /// Whether each event has the codes of the explanation as well. They tell the reader of the log
-    /// something about wrong keys, and take some microseconds a request.
+    /// something about wrong keys.
     #[must_use]
     pub fn explain(self, explains: bool) -> Self {
         Self { explains, ..self }
