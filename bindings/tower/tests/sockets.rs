@@ -246,6 +246,36 @@ async fn the_target_behind_nest_is_the_one_that_was_received() {
     .unwrap();
 }
 
+/// What is denied goes nowhere, whatever stands ready for a request that nobody else wants.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fallback_is_guarded_too() {
+    let gate = Gate::parse(r#"{"auth_mode": "strict", "api_key": "sk-example"}"#, None).unwrap();
+    let routes = Router::new().route("/v1", get(async || "v1"));
+    let routes = routes
+        .fallback(async || "secret")
+        .method_not_allowed_fallback(async || "secret");
+    let address = listen(routes.layer(gate.layer())).await;
+    tokio::task::spawn_blocking(move || {
+        let mut client = Client::to(address);
+        for (method, target) in [
+            ("GET", "/v1"),
+            ("POST", "/v1"),
+            ("GET", "/nowhere"),
+            ("DELETE", "/"),
+        ] {
+            assert_eq!(
+                client.ask(method, target, "").status,
+                401,
+                "{method} {target}"
+            );
+            let answer = client.ask(method, target, "x-api-key: sk-example\r\n");
+            assert_eq!(answer.status, 200, "{method} {target}");
+        }
+    })
+    .await
+    .unwrap();
+}
+
 /// The stream of the server in miniature comes in parts, and only with a key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_streams_to_whom_it_knows() {
