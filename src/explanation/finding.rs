@@ -310,11 +310,11 @@ findings! {
     }
     /// A right key stands where none is read.
     KeyElsewhere = 20, c"key_elsewhere",
-        c"the right key was sent where no key is read",
-        c"正确的 key 出现在网关不读取 key 的地方", [Sent] {
+        c"the right key was sent where it is not read",
+        c"正确的 key 出现在网关没有读取的地方", [Sent] {
         section: Ignored,
-        what: ("{elsewhere}: a configured key stands there, but no key is read from there",
-            "{elsewhere}:里面有一个已配置的 key,但网关不从那里读取 key"),
+        what: ("{elsewhere}: a configured key stands there, but it is not read there",
+            "{elsewhere}:里面有一个已配置的 key,但网关没有读取它"),
         fix: ("send that key as {example}; with that, it matches",
             "改用 {example} 发送这个 key;这样改过之后就能匹配"),
     }
