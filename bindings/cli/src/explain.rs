@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     /// standard input
     #[arg(long, value_name = "FILE")]
     raw: Option<OsString>,
-    /// A curl, wget or HTTPie command in words, or anything that the README names as one string
+    /// A command of curl, wget or http in words, or what the README names as one string
     #[arg(last = true, value_name = "curl ...")]
     command: Vec<OsString>,
 }
