@@ -74,8 +74,12 @@ exhaustive: ## Every case of a small world, over a billion of them, against the 
 
 .PHONY: figures
 figures: lib ## Write the figures of the C library and the firmware into their READMEs
-	tests/figures.py bindings/c/README.md tests/c/figures
-	tests/figures.py bindings/firmware/README.md bindings/firmware/run.py
+	tests/figures.py table bindings/c/README.md tests/c/figures
+	tests/figures.py table bindings/firmware/README.md bindings/firmware/run.py
+
+.PHONY: record
+record: ## Run checks and write their figures into tests/README.md (CHECKS: these only, of tests/results/checks.toml)
+	tests/figures.py record $(CHECKS)
 
 .PHONY: faults
 faults: ## See that every fault that a control plants can be planted

@@ -1,5 +1,5 @@
-//! The documents: what the tables of `tests/README.md` name is in the tree, every class that a bug is planted for
-//! has its row there, every finding has one in `bindings/README.md`, no cell is too long to read, every binding
+//! The documents: what the tables of `tests/README.md` name is in the tree, its figures are those that the checks
+//! wrote, every class that a bug is planted for has its row there, every finding has one in `bindings/README.md`, no cell is too long to read, every binding
 //! has the same headings, and links lead somewhere.
 
 use std::collections::HashSet;
@@ -98,6 +98,49 @@ fn the_index_of_tests_is_true() {
         );
     }
     assert!(tests > 100, "{tests} tests: the tables are not found");
+}
+
+/// The figures of a result, as `tests/figures.py` writes it, each with its day.
+fn figures(path: &Path) -> Vec<(String, String)> {
+    let text = read_to_string(path).expect("a result");
+    let check = path.file_stem().expect("a name").to_string_lossy();
+    let (head, figures) = text.split_once("\n[figures]\n").expect("figures");
+    let is_date = |line: &&str| line.starts_with("date = ");
+    let date = head.lines().find(is_date).expect("a date");
+    let date = date.trim_start_matches("date = ").trim_matches('"');
+    let figure = |line: &str| {
+        let (name, figure) = line.split_once(" = ").expect("a figure");
+        let marked = format!("<!-- {check}.{name} -->");
+        (marked, format!("{}, {date}", figure.trim_matches('"')))
+    };
+    figures.lines().map(figure).collect()
+}
+
+#[test]
+fn figures_are_those_of_the_results() {
+    let mut results = Vec::new();
+    files(&root().join("tests/results"), &[".toml"], &mut results);
+    results.retain(|path| !path.ends_with("checks.toml"));
+    let mut figures: HashSet<_> = results
+        .iter()
+        .flat_map(|path| figures(path))
+        .map(|(mark, figure)| mark + &figure)
+        .collect();
+    let count = figures.len();
+    let text = read_to_string(root().join("tests/README.md")).expect("a text");
+    let (table, _) = text.split_once("\n### ").expect("the first table");
+    let mut wrong = Vec::new();
+    for row in rows(table).skip(2) {
+        let cell = row.split('|').nth(4).expect("the column of figures").trim();
+        if !figures.remove(cell) && cell.contains(|c: char| c.is_ascii_digit() || c == '<') {
+            wrong.push(cell);
+        }
+    }
+    assert!(
+        wrong.is_empty() && figures.is_empty(),
+        "`tests/figures.py fill` has to be run, or these are of no result: {wrong:#?}, or in no row: {figures:#?}"
+    );
+    assert!(count > 10, "{count} figures: they are not found");
 }
 
 #[test]
