@@ -24,4 +24,4 @@ demo-tower: tower ## The guide to 401 with the tower layer: its commands and the
 	@tests/hosts/guide.py tower
 bench-tower: ## Measure the tower layer beside tower-http; write its README's table
 	@.ci/packages cargo valgrind python3
-	tests/figures.py bindings/tower/README.md env -C bindings/tower $(CARGO) bench --quiet --locked --bench cost
+	tests/figures.py table bindings/tower/README.md env -C bindings/tower $(CARGO) bench --quiet --locked --bench cost
