@@ -115,6 +115,13 @@ fn others(criterion: &mut Criterion) {
         |case| { Request::new(&case) },
         |gate| gate.floor()
     );
+    time!(
+        criterion,
+        "by_hand",
+        &counts,
+        |case| { Request::new(&case) },
+        |gate| gate.by_hand()
+    );
     let cases: Vec<_> = counts
         .iter()
         .cloned()
