@@ -31,14 +31,16 @@ impl Policy {
         value: impl AsRef<[u8]>,
     ) -> bool {
         let (name, value) = (name.as_ref(), value.as_ref());
+        let is_credential = match self.strip {
+            Strip::Sources => self.spelled_so(name).next().is_some(),
+            Strip::Matched => self.holds_key(name, value),
+            Strip::Off => false,
+        };
+        // All of it is asked: the time tells nothing of what was found.
         !decision.is_allow()
-            || match self.strip {
-                Strip::Sources => self.spelled_so(name).next().is_some(),
-                Strip::Matched => self.holds_key(name, value),
-                Strip::Off => false,
-            }
-            || self.forges_identity(name, value)
-            || beyond_one_request(decision, name)
+            | is_credential
+            | self.forges_identity(name, value)
+            | beyond_one_request(decision, name)
     }
 
     /// Whether a source is spelled so, and a key is in its value. Every candidate is compared: the
