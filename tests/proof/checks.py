@@ -95,7 +95,7 @@ SHAPES = (
     Shape("any, begin, push, push, finish", 3, 1, ((5, 1), (5, 1)), modes=STRICT, rules=ANY_OF_TWO, push=True),
     Shape("scheme", 3, 1, ((b"x-key", (Plain(3), 1, b" ", 1)),), modes=STRICT, rules=TOKEN, fast=True),
     Shape("scheme, spaces", 3, 1, ((b"x-key", (3, b"  ", 2)),), modes=STRICT, rules=TOKEN),
-    Shape("scheme, any 6 bytes", 3, 1, ((b"x-key", 6),), modes=STRICT, rules=TOKEN),
+    Shape("scheme, any 5 bytes", 3, 1, ((b"x-key", 5),), modes=STRICT, rules=TOKEN),
     Shape("scheme, any name", 3, 1, ((5, (b"tOK", 3)),), modes=STRICT, rules=TOKEN),
     Shape("preflight: none", 7, 8, ((X_API_KEY, 1),), rules=NO_PREFLIGHT, fast=True),
     Shape("preflight: cors, both", 7, 1, ((ORIGIN, 0), (REQUEST_METHOD, 1)), rules=CORS, fast=True),
