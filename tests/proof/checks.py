@@ -88,7 +88,7 @@ SHAPES = (
     Shape("any, right in either, 2 bytes", 3, 1, ((b"authorization", 2), (b"x-api-key", 2)), modes=STRICT, rules=ANY, keys=2),
     Shape("any, the lesser first", 3, 1, ((b"x-api-key", 1), (b"authorization", 1)), modes=STRICT, rules=ANY, fast=True),
     Shape("any, the lesser first, 2 bytes", 3, 1, ((b"x-api-key", 2), (b"authorization", 2)), modes=STRICT, rules=ANY),
-    Shape("any, duplicates", 3, 1, ((b"x-two", 1), (b"x-one", 1), (b"x-one", 1), (b"x-two", 1)), modes=STRICT, rules=ANY_OF_TWO, fast=True),
+    Shape("any, duplicates", 3, 1, ((b"x-two", 1), (b"x-two", 1), (b"x-one", 1), (b"x-one", 1)), modes=STRICT, rules=ANY_OF_TWO, fast=True),
     Shape("any, two names of one length", 3, 1, ((5, 1), (5, 1)), modes=STRICT, rules=ANY_OF_TWO),
     Shape("any, three sources, the least first", 3, 1, ((X_GOOG_API_KEY, 1), (X_API_KEY, 1), (AUTHORIZATION, 1)), modes=STRICT, rules=ANY),
     Shape("any, all modes", 4, 8, ((AUTHORIZATION, 1), (X_GOOG_API_KEY, 1)), rules=ANY),
