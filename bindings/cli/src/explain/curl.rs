@@ -7,10 +7,8 @@ mod tests;
 use std::ffi::OsStr;
 use std::fs;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-
 use super::note::{Note, Notes};
+use super::tool;
 use super::url::{self, Url};
 use crate::failure::{Failure, fail, glued_to};
 use options::{Act, Setting, Switch};
@@ -294,10 +292,10 @@ impl Parser<'_> {
                     now.headers.extend(header_lines(&read(file, "-H @FILE")?));
                     return Ok(());
                 }
-                if value.ends_with(b":") && self.skip_rest_of_header() {
-                    self.notes.add(Note::UnquotedHeader);
-                } else if let Some(note) = unsent(&value) {
-                    self.notes.add(note);
+                if let Some(note) = unsent(&value) {
+                    let is_cut = value.ends_with(b":") && self.skip_rest_of_header();
+                    self.notes
+                        .add(if is_cut { Note::UnquotedHeader } else { note });
                 }
                 self.now.headers.push(value);
             }
@@ -350,13 +348,11 @@ impl Transfer {
         let headers = self.custom_headers();
         let query = self.added_query()?;
         for (index, url) in self.urls.iter().enumerate() {
-            let bad = |(en, zh): url::Problem| {
-                let number = requests.len() + 1;
-                fail(
-                    format!("curl command, URL {number}: {en}"),
-                    format!("curl 命令,第 {number} 个 URL:{zh}"),
-                )
-            };
+            let number = requests.len() + 1;
+            let bad = url::bad(
+                format!("curl command, URL {number}"),
+                format!("curl 命令,第 {number} 个 URL"),
+            );
             if !self.has(Switch::GlobOff) && url::is_glob(url) {
                 return Err(bad((
                     "it holds [ ] { or }, from which curl would make several URLs; add -g \
@@ -365,13 +361,13 @@ impl Transfer {
                      否则请逐个写出 URL",
                 )));
             }
-            let mut url = Url::parse(url, self.has(Switch::PathAsIs)).map_err(bad)?;
+            let mut url = Url::parse(url, self.has(Switch::PathAsIs)).map_err(&bad)?;
             let upload = self.uploads.get(index);
             if let Some(file) = upload {
                 url.add_file_name(file);
             }
             for query in &query {
-                url.add_query(query).map_err(bad)?;
+                url.add_query(query).map_err(&bad)?;
             }
             requests.push(Request {
                 method: self.method(upload.is_some())?,
@@ -490,9 +486,7 @@ impl Transfer {
         let user = self.user.as_ref().or(url.user.as_ref());
         match (self.auth, user, &self.bearer) {
             (BEARER, _, Some(token)) => Some([b"Bearer ", token.as_slice()].concat()),
-            (0 | BASIC, Some(user), _) => {
-                Some(format!("Basic {}", BASE64_STANDARD.encode(user)).into_bytes())
-            }
+            (0 | BASIC, Some(user), _) => Some(tool::basic(user)),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use super::curl::Request;
 use super::note::Notes;
 use super::paste::Pasted;
-use super::url::Url;
+use super::url::{self, Url};
 use crate::failure::{Failure, fail};
 
 #[derive(Deserialize)]
@@ -80,13 +80,8 @@ pub(super) fn arguments(text: &[u8]) -> Option<&[u8]> {
 
 pub(super) fn read(arguments: &[u8]) -> Result<Pasted, Failure> {
     let array = [b"[", arguments, b"]"].concat();
-    let call: Option<Call> = str::from_utf8(&array).ok().and_then(|array| {
-        json5::from_str(array).ok().or_else(|| {
-            let one: Option<(String,)> = json5::from_str(array).ok();
-            one.map(|(url,)| Call(url, Init::default()))
-        })
-    });
-    let Some(Call(url, init)) = call else {
+    let array = str::from_utf8(&array).ok();
+    let Some(Call(address, init)) = array.and_then(|array| json5::from_str(array).ok()) else {
         return Err(fail(
             "this looks like fetch(...), but what stands in it is no plain URL with an object of plain strings; \
              copy the request in the browser's network panel with \"Copy as fetch\" or \"Copy as cURL\"",
@@ -94,12 +89,8 @@ pub(super) fn read(arguments: &[u8]) -> Result<Pasted, Failure> {
              请在浏览器的网络面板中用“复制为 fetch”或“复制为 cURL”",
         ));
     };
-    let url = Url::parse(url.as_bytes(), true).map_err(|(en, zh)| {
-        fail(
-            format!("fetch(...), its URL: {en}"),
-            format!("fetch(...) 的 URL:{zh}"),
-        )
-    })?;
+    let bad = url::bad("fetch(...), its URL", "fetch(...) 的 URL");
+    let url = Url::parse(address.as_bytes(), true).map_err(bad)?;
     let mut headers = vec![(b"Host".to_vec(), url.host.clone())];
     headers.extend(init.headers.0);
     Ok(Pasted {

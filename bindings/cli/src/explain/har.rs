@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::curl::Request;
 use super::note::Notes;
 use super::paste::Pasted;
-use super::url::Url;
+use super::url::{self, Url};
 use crate::failure::{Failure, fail};
 
 #[derive(Deserialize)]
@@ -58,13 +58,12 @@ pub(super) fn read(text: &[u8]) -> Result<Pasted, Failure> {
     }
     let requests = entries.into_iter().enumerate().map(|(index, entry)| {
         let sent = entry.request;
-        let url = Url::parse(sent.url.as_bytes(), true).map_err(|(en, zh)| {
-            let number = index + 1;
-            fail(
-                format!("HAR file, request {number}, its URL: {en}"),
-                format!("HAR 文件,第 {number} 个请求的 URL:{zh}"),
-            )
-        })?;
+        let number = index + 1;
+        let bad = url::bad(
+            format!("HAR file, request {number}, its URL"),
+            format!("HAR 文件,第 {number} 个请求的 URL"),
+        );
+        let url = Url::parse(sent.url.as_bytes(), true).map_err(bad)?;
         // Pseudo-headers are no header fields (RFC 9113 section 8.3).
         let headers = sent
             .headers

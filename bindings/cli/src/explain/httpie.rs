@@ -1,11 +1,8 @@
 //! The request that a command line of `HTTPie` makes: `http [METHOD] URL [name:value ...]`.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-
 use super::curl::Request;
 use super::note::Notes;
-use super::tool::{self, Parsed};
+use super::tool;
 use super::url::{self, Url};
 use crate::failure::{Failure, fail};
 
@@ -51,17 +48,11 @@ const WITH_VALUE: [&str; 16] = [
 ];
 
 pub(super) fn requests(words: &[Vec<u8>], _: &mut Notes) -> Result<Vec<Request>, Failure> {
-    let Parsed { plain, options } = tool::parse(words, &FLAGS, &WITH_VALUE)?;
-    let last = |names: &[&str]| {
-        let mut options = options.iter().rev();
-        options
-            .find(|(name, _)| names.contains(&name.as_str()))
-            .map(|(_, value)| value.as_str())
-    };
+    let command = tool::parse(words, &FLAGS, &WITH_VALUE)?;
     let is_method =
         |word: &String| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase());
-    let method = plain.first().filter(|word| is_method(word)).cloned();
-    let mut plain = plain.into_iter().skip(usize::from(method.is_some()));
+    let method = command.plain.first().filter(|word| is_method(word));
+    let mut plain = command.plain.iter().skip(usize::from(method.is_some()));
     let Some(given) = plain.next() else {
         return Err(fail(
             "the HTTPie command names no URL",
@@ -72,15 +63,10 @@ pub(super) fn requests(words: &[Vec<u8>], _: &mut Notes) -> Result<Vec<Request>,
     let address = match given.strip_prefix(':') {
         Some(port) if port.is_empty() || port.starts_with('/') => format!("localhost{port}"),
         Some(port) => format!("localhost:{port}"),
-        None => given,
+        None => given.clone(),
     };
-    let bad = |(en, zh): url::Problem| {
-        fail(
-            format!("HTTPie command, the URL: {en}"),
-            format!("HTTPie 命令的 URL:{zh}"),
-        )
-    };
-    let mut url = Url::parse(address.as_bytes(), true).map_err(bad)?;
+    let bad = url::bad("HTTPie command, the URL", "HTTPie 命令的 URL");
+    let mut url = Url::parse(address.as_bytes(), true).map_err(&bad)?;
     let (mut custom, mut data) = (Vec::new(), false);
     for item in plain {
         // The separator that comes first decides, and of those at one place the longest.
@@ -93,15 +79,15 @@ pub(super) fn requests(words: &[Vec<u8>], _: &mut Notes) -> Result<Vec<Request>,
                 b"=".to_vec(),
                 url::encode_form(value.as_bytes()),
             ];
-            url.add_query(&pair.concat()).map_err(bad)?;
+            url.add_query(&pair.concat()).map_err(&bad)?;
         } else if rest.starts_with(":=") || rest.starts_with('=') || rest.starts_with('@') {
             data = true;
         } else if let Some(value) = rest.strip_prefix(':') {
             if !value.is_empty() {
-                custom.push((name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+                custom.push((name, value));
             }
         } else if rest == ";" {
-            custom.push((name.as_bytes().to_vec(), Vec::new()));
+            custom.push((name, ""));
         } else {
             return Err(fail(
                 "a word of the HTTPie command is neither name:value nor name=value nor name==value (not shown, since it may \
@@ -114,22 +100,21 @@ pub(super) fn requests(words: &[Vec<u8>], _: &mut Notes) -> Result<Vec<Request>,
         (b"Host".to_vec(), url.host.clone()),
         (b"User-Agent".to_vec(), b"HTTPie".to_vec()),
     ];
-    if let Some(auth) = last(&["-a", "--auth"]) {
-        let value = match last(&["-A", "--auth-type"]) {
-            Some("bearer") => format!("Bearer {auth}"),
-            None | Some("basic") => format!("Basic {}", BASE64_STANDARD.encode(auth)),
+    if let Some(auth) = command.last(&["-a", "--auth"]) {
+        let value = match command.last(&["-A", "--auth-type"]) {
+            Some("bearer") => format!("Bearer {auth}").into_bytes(),
+            None | Some("basic") => tool::basic(auth),
             Some(_) => return Err(tool::unknown()),
         };
-        headers.push((b"Authorization".to_vec(), value.into_bytes()));
+        headers.push((b"Authorization".to_vec(), value));
     }
     for (name, value) in custom {
-        headers.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
-        headers.push((name, value));
+        tool::replace(&mut headers, name, value);
     }
     Ok(vec![Request {
         method: method
-            .unwrap_or_else(|| if data { "POST" } else { "GET" }.to_owned())
-            .into_bytes(),
+            .map_or(if data { "POST" } else { "GET" }, String::as_str)
+            .into(),
         target: url.target(),
         headers,
     }])

@@ -21,37 +21,42 @@ const TOOLS: [(&[u8], Reader); 4] = [
     (b"https", httpie::requests),
 ];
 
-/// What a text that is not understood looks like, by what it begins with or holds.
-const OTHERS: [(&str, &str, &str); 16] = [
-    ("import requests", "Python", "Python 代码"),
-    ("requests.", "Python", "Python 代码"),
-    ("import openai", "Python", "Python 代码"),
-    ("from openai", "Python", "Python 代码"),
-    ("from anthropic", "Python", "Python 代码"),
-    ("import httpx", "Python", "Python 代码"),
-    ("httpx.", "Python", "Python 代码"),
-    ("axios", "JavaScript", "JavaScript 代码"),
-    ("XMLHttpRequest", "JavaScript", "JavaScript 代码"),
-    ("new OpenAI", "JavaScript", "JavaScript 代码"),
-    ("http.NewRequest", "Go", "Go 代码"),
-    ("HttpClient", "Java or C#", "Java 或 C# 代码"),
-    ("<!DOCTYPE", "HTML", "HTML"),
-    ("<html", "HTML", "HTML"),
+/// What a text that is not understood looks like, and what such a text holds.
+const OTHERS: [(&str, &str, &[&str]); 5] = [
     (
-        "HTTP/1",
-        "a response, which does not tell what was sent",
-        "响应,它不包含发出的内容",
+        "Python",
+        "Python 代码",
+        &[
+            "import requests",
+            "requests.",
+            "import openai",
+            "from openai",
+            "from anthropic",
+            "import httpx",
+            "httpx.",
+        ],
     ),
     (
-        "HTTP/2",
-        "a response, which does not tell what was sent",
-        "响应,它不包含发出的内容",
+        "JavaScript",
+        "JavaScript 代码",
+        &["axios", "XMLHttpRequest", "new OpenAI"],
     ),
+    ("Go", "Go 代码", &["http.NewRequest"]),
+    ("Java or C#", "Java 或 C# 代码", &["HttpClient"]),
+    ("HTML", "HTML", &["<!DOCTYPE", "<html"]),
 ];
 
 /// The requests of a command that a shell has split into words.
 pub(super) fn of_words(words: &[Vec<u8>]) -> Result<Pasted, Failure> {
-    let mut notes = Notes::default();
+    of_command(words, Notes::default(), || not_understood(None))
+}
+
+/// The requests of a command's words. `unknown`: what is said where it is no tool's that is read.
+fn of_command(
+    words: &[Vec<u8>],
+    mut notes: Notes,
+    unknown: impl FnOnce() -> Failure,
+) -> Result<Pasted, Failure> {
     let words = shell::command(words);
     let Some(word) = words.first() else {
         return Err(fail(
@@ -60,7 +65,7 @@ pub(super) fn of_words(words: &[Vec<u8>]) -> Result<Pasted, Failure> {
         ));
     };
     let Some((_, reader)) = TOOLS.iter().find(|(name, _)| is_tool(word, name)) else {
-        return Err(not_understood(None));
+        return Err(unknown());
     };
     let requests = reader(words, &mut notes)?;
     Ok(Pasted { requests, notes })
@@ -99,27 +104,23 @@ pub(super) fn of_text(text: &[u8]) -> Result<Pasted, Failure> {
     } else {
         shell::split(text, &mut notes).map_err(|failure| looks_like(text).unwrap_or(failure))?
     };
-    if shell::command(&words)
-        .first()
-        .is_some_and(|word| !is_any_tool(word))
-    {
-        return Err(looks_like(text).unwrap_or_else(|| not_understood(None)));
-    }
-    let mut pasted = of_words(&words)?;
-    for note in pasted.notes.iter() {
-        notes.add(note);
-    }
-    pasted.notes = notes;
-    Ok(pasted)
+    of_command(&words, notes, || {
+        looks_like(text).unwrap_or_else(|| not_understood(None))
+    })
 }
 
 fn looks_like(text: &[u8]) -> Option<Failure> {
+    if text.starts_with(b"HTTP/") {
+        return Some(not_understood(Some((
+            "a response, which does not tell what was sent",
+            "响应,它不包含发出的内容",
+        ))));
+    }
     let text = String::from_utf8_lossy(text);
-    let start = text.trim_start();
-    let found = OTHERS.iter().find(|(sign, ..)| {
-        start.starts_with(sign) || !sign.starts_with("HTTP") && text.contains(sign)
-    });
-    found.map(|(_, en, zh)| not_understood(Some((en, zh))))
+    let found = OTHERS
+        .iter()
+        .find(|(_, _, signs)| signs.iter().any(|sign| text.contains(sign)));
+    found.map(|(en, zh, _)| not_understood(Some((en, zh))))
 }
 
 fn not_understood(what: Option<(&str, &str)>) -> Failure {

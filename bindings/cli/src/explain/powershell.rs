@@ -3,7 +3,7 @@
 use super::curl::Request;
 use super::note::Notes;
 use super::paste::Pasted;
-use super::url::Url;
+use super::url::{self, Url};
 use crate::failure::{Failure, fail};
 
 const COMMANDS: [&str; 4] = ["invoke-webrequest", "invoke-restmethod", "iwr", "irm"];
@@ -124,12 +124,8 @@ fn request(
             "PowerShell 命令中没有 URL",
         )
     })?;
-    let url = Url::parse(address.as_bytes(), true).map_err(|(en, zh)| {
-        fail(
-            format!("PowerShell command, the URL: {en}"),
-            format!("PowerShell 命令的 URL:{zh}"),
-        )
-    })?;
+    let bad = url::bad("PowerShell command, the URL", "PowerShell 命令的 URL");
+    let url = Url::parse(address.as_bytes(), true).map_err(bad)?;
     let method = method.unwrap_or_else(|| if body { "POST" } else { "GET" }.to_owned());
     let mut list = vec![
         (b"Host".to_vec(), url.host.clone()),

@@ -1,5 +1,8 @@
 //! The options of tools that are simpler than curl.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
 use crate::failure::{Failure, fail};
 
 /// A command's words: those that are no options, and the options, each with its value if it takes one.
@@ -45,6 +48,26 @@ pub(super) fn parse(
         options.push((name.to_owned(), value));
     }
     Ok(Parsed { plain, options })
+}
+
+impl Parsed {
+    /// The value of the last option of one of these names.
+    pub(super) fn last(&self, names: &[&str]) -> Option<&str> {
+        let mut options = self.options.iter().rev();
+        let found = options.find(|(name, _)| names.contains(&name.as_str()));
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// The value of `Authorization` for `user:password` (RFC 7617).
+pub(super) fn basic(credentials: impl AsRef<[u8]>) -> Vec<u8> {
+    format!("Basic {}", BASE64_STANDARD.encode(credentials)).into_bytes()
+}
+
+/// Sets a header in the place of all that there are of its name.
+pub(super) fn replace(headers: &mut Vec<(Vec<u8>, Vec<u8>)>, name: &str, value: &str) {
+    headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name.as_bytes()));
+    headers.push((name.into(), value.into()));
 }
 
 pub(super) fn unknown() -> Failure {

@@ -1,6 +1,10 @@
 //! What curl makes of a URL.
 
+use std::fmt::Display;
+
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode, percent_encode};
+
+use crate::failure::{Failure, fail};
 
 /// RFC 3986 section 2.3, what curl leaves as it is.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
@@ -11,6 +15,13 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Why curl would not send a request for a URL: English and Chinese.
 pub(super) type Problem = (&'static str, &'static str);
+
+/// What to say of a problem with a URL that stands at a place, which is named in both languages.
+pub(super) fn bad(en: impl Display, zh: impl Display) -> impl Fn(Problem) -> Failure {
+    move |(problem_en, problem_zh)| {
+        fail(format!("{en}: {problem_en}"), format!("{zh}:{problem_zh}"))
+    }
+}
 
 pub(super) struct Url {
     /// `user:password`, decoded.

@@ -1,12 +1,9 @@
 //! The requests that a wget command line makes.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-
 use super::curl::Request;
 use super::note::Notes;
-use super::tool::{self, Parsed};
-use super::url::Url;
+use super::tool;
+use super::url::{self, Url};
 use crate::failure::{Failure, fail};
 
 const FLAGS: [&str; 22] = [
@@ -71,73 +68,60 @@ const WITH_VALUE: [&str; 34] = [
 ];
 
 pub(super) fn requests(words: &[Vec<u8>], _: &mut Notes) -> Result<Vec<Request>, Failure> {
-    let Parsed {
-        plain: urls,
-        options,
-    } = tool::parse(words, &FLAGS, &WITH_VALUE)?;
-    let last = |names: &[&str]| {
-        let mut options = options.iter().rev();
-        options
-            .find(|(name, _)| names.contains(&name.as_str()))
-            .map(|(_, value)| value.clone())
-    };
-    let agent = last(&["--user-agent", "-U"]).unwrap_or_else(|| "Wget".to_owned());
-    let method = if let Some(method) = last(&["--method"]) {
+    let command = tool::parse(words, &FLAGS, &WITH_VALUE)?;
+    let method = if let Some(method) = command.last(&["--method"]) {
         method
-    } else if last(&["--spider"]).is_some() {
-        "HEAD".to_owned()
-    } else if last(&["--post-data", "--post-file"]).is_some() {
-        "POST".to_owned()
+    } else if command.last(&["--spider"]).is_some() {
+        "HEAD"
+    } else if command.last(&["--post-data", "--post-file"]).is_some() {
+        "POST"
     } else {
-        "GET".to_owned()
+        "GET"
     };
-    if urls.is_empty() {
+    if command.plain.is_empty() {
         return Err(fail("the wget command names no URL", "wget 命令中没有 URL"));
     }
     let mut requests = Vec::new();
-    for url in urls {
+    for url in &command.plain {
         let number = requests.len() + 1;
-        let url = Url::parse(url.as_bytes(), true).map_err(|(en, zh)| {
-            fail(
-                format!("wget command, URL {number}: {en}"),
-                format!("wget 命令,第 {number} 个 URL:{zh}"),
-            )
-        })?;
+        let bad = url::bad(
+            format!("wget command, URL {number}"),
+            format!("wget 命令,第 {number} 个 URL"),
+        );
+        let url = Url::parse(url.as_bytes(), true).map_err(bad)?;
+        let agent = command.last(&["--user-agent", "-U"]).unwrap_or("Wget");
         let mut headers: Vec<(Vec<u8>, Vec<u8>)> = vec![
             (b"Host".to_vec(), url.host.clone()),
-            (b"User-Agent".to_vec(), agent.clone().into_bytes()),
+            (b"User-Agent".to_vec(), agent.into()),
             (b"Accept".to_vec(), b"*/*".to_vec()),
         ];
         // Without --auth-no-challenge wget sends a password only after it was asked for one.
         if let (Some(_), Some(user), Some(password)) = (
-            last(&["--auth-no-challenge"]),
-            last(&["--user", "--http-user"]),
-            last(&["--password"]),
+            command.last(&["--auth-no-challenge"]),
+            command.last(&["--user", "--http-user"]),
+            command.last(&["--password"]),
         ) {
-            let basic = BASE64_STANDARD.encode(format!("{user}:{password}"));
-            headers.push((
-                b"Authorization".to_vec(),
-                format!("Basic {basic}").into_bytes(),
-            ));
+            let value = tool::basic(format!("{user}:{password}"));
+            headers.push((b"Authorization".to_vec(), value));
         }
-        if let Some(referer) = last(&["--referer"]) {
-            headers.push((b"Referer".to_vec(), referer.into_bytes()));
+        if let Some(referer) = command.last(&["--referer"]) {
+            headers.push((b"Referer".to_vec(), referer.into()));
         }
-        for (_, header) in options.iter().filter(|(name, _)| name == "--header") {
+        for (_, header) in command
+            .options
+            .iter()
+            .filter(|(name, _)| name == "--header")
+        {
             let Some((name, value)) = header.split_once(':') else {
                 return Err(fail(
                     "a header of the wget command has no colon, so wget refuses it; write --header='Name: value'",
                     "wget 命令的一个请求头没有冒号,wget 不接受;请写成 --header='Name: value'",
                 ));
             };
-            headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name.as_bytes()));
-            headers.push((
-                name.as_bytes().to_vec(),
-                value.trim_ascii_start().as_bytes().to_vec(),
-            ));
+            tool::replace(&mut headers, name, value.trim_ascii_start());
         }
         requests.push(Request {
-            method: method.clone().into_bytes(),
+            method: method.into(),
             target: url.target(),
             headers,
         });
