@@ -48,13 +48,9 @@ impl Policy {
     #[inline(never)]
     fn holds_key(&self, name: &[u8], value: &[u8]) -> bool {
         let mut holds = false;
-        // Most headers are no source's: their values are not looked at.
-        if self.spelled_so(name).next().is_none() {
-            return holds;
-        }
-        let value = trim(value);
-        let last = value.rsplit(|byte| is_blank(*byte)).next().unwrap_or(value);
         for source in self.spelled_so(name) {
+            let value = trim(value);
+            let last = value.rsplit(|byte| is_blank(*byte)).next().unwrap_or(value);
             let read = self.read_credential(source, value).text;
             for candidate in [value, read, last] {
                 holds |= self.find_key(candidate).is_some();

@@ -9,6 +9,7 @@ expected at target/capi. It prints in JSON the nanoseconds of each layout, and h
 within one call, in the first of them.
 """
 
+import functools
 import json
 import pathlib
 import re
@@ -62,6 +63,7 @@ def compiled(source, *options):
     return to
 
 
+@functools.cache
 def collected(subject, within):
     out = OUT / "callgrind.out"
     valgrind = ["valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={out}", f"--toggle-collect={within}"]
