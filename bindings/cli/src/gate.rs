@@ -41,7 +41,7 @@ impl Gate {
     /// What the texts are written in.
     pub(crate) fn language(&self) -> Result<Language, Failure> {
         match self.lang.as_ref().map(|lang| lang.to_str()) {
-            None => Ok(crate::language_of_the_user()),
+            None => Ok(crate::program::language_of_the_user()),
             Some(Some("en")) => Ok(Language::En),
             Some(Some("zh")) => Ok(Language::Zh),
             Some(_) => Err(fail("--lang must be en or zh", "--lang 必须是 en 或 zh")),

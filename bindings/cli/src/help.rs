@@ -108,7 +108,7 @@ mod tests {
     /// Every line of a help that is not English has a Chinese character in it, but for examples.
     #[test]
     fn all_of_it_is_translated() {
-        let mut command = in_chinese(crate::Arguments::command());
+        let mut command = in_chinese(crate::program::Arguments::command());
         let mut helps = vec![command.render_help().to_string()];
         for name in ["explain", "check", "lint", "keygen"] {
             let subcommand = command.find_subcommand_mut(name).expect("a subcommand");

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use crate::failure::{Failure, fail, print};
+use crate::failure::{Failure, fail};
+use crate::terminal::print;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {}
@@ -10,7 +11,7 @@ pub(crate) struct Arguments {}
 pub(crate) fn run(_arguments: &Arguments) -> ExitCode {
     match generate() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(crate::language_of_the_user()),
+        Err(failure) => failure.report(crate::program::language_of_the_user()),
     }
 }
 

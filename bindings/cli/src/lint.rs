@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
-use keygate::{Language, Lint, Policy, Reason};
+use keygate::Language;
 
-use crate::failure::{Failure, print};
+use crate::failure::Failure;
 use crate::gate::{self, Gate};
+use crate::lints::line;
+use crate::terminal::print;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -18,7 +20,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let language = match arguments.gate.language() {
         Ok(language) => language,
-        Err(failure) => return failure.report(crate::language_of_the_user()),
+        Err(failure) => return failure.report(crate::program::language_of_the_user()),
     };
     match lint(arguments, language) {
         Ok(true) => ExitCode::SUCCESS,
@@ -37,26 +39,4 @@ fn lint(arguments: &Arguments, language: Language) -> Result<bool, Failure> {
     }
     print(text.as_bytes())?;
     Ok(lints.is_empty())
-}
-
-/// The code, and what it means.
-pub(crate) fn line(lint: Lint, language: Language) -> String {
-    format!("{lint}: {}", lint.text(language))
-}
-
-/// What may have to do with a request that was decided so.
-pub(crate) fn about(policy: &Policy, reason: Reason) -> impl Iterator<Item = Lint> {
-    let wanted: &[Lint] = match reason {
-        Reason::KeyMismatch => &[
-            Lint::KeyPlaceholder,
-            Lint::KeyQuoted,
-            Lint::KeyBearer,
-            Lint::KeyAssignment,
-        ],
-        Reason::NoKeyConfigured => &[Lint::NoKey],
-        Reason::AuthOff => &[Lint::Open, Lint::AutoOpen],
-        Reason::CredentialMissing => &[Lint::SourceUnderscore, Lint::ExemptPattern],
-        _ => &[],
-    };
-    policy.lints().iter().filter(|lint| wanted.contains(lint))
 }

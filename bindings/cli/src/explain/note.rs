@@ -69,7 +69,7 @@ impl Note {
 }
 
 /// Each at most once, in order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Notes(Vec<Note>);
 
 impl Notes {

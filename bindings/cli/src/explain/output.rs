@@ -1,48 +1,19 @@
 //! Explanations for a terminal, for a pipe and for a program.
 
-use std::fmt::{self, Write};
+use std::fmt::Write;
 use std::io::{self, IsTerminal};
 
 use anstyle::{AnsiColor, Style};
-use keygate::{Explanation, Language, Lint, Policy, Section, Sink};
-use serde::Serialize;
+use keygate::{Explanation, Language, Policy, Section};
 
+use super::json::{Json, Sections};
 use super::note::{Note, Notes};
-use crate::decided::{Codes, Decided};
 use crate::failure::Failure;
-use crate::{lint, terminal};
+use crate::{lints, terminal};
 
 const METHODS: [&str; 9] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
 ];
-
-/// The sections of an explanation.
-#[derive(Default)]
-struct Sections(Vec<(Section, String)>);
-
-impl Write for Sections {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let (_, last) = self.0.last_mut().ok_or(fmt::Error)?;
-        last.push_str(text);
-        Ok(())
-    }
-}
-
-impl Sink for Sections {
-    fn section(&mut self, section: Section) -> fmt::Result {
-        self.0.push((section, String::new()));
-        Ok(())
-    }
-}
-
-impl Sections {
-    fn new(explanation: &Explanation<'_>, language: Language) -> Self {
-        let mut sections = Self::default();
-        // Writing to a string cannot fail.
-        let _ = explanation.render(language, &mut sections);
-        sections
-    }
-}
 
 /// The output about every request, as it is gathered. Nothing is printed before all are done.
 pub(super) struct Output {
@@ -101,8 +72,7 @@ impl Output {
         self.number += 1;
         if self.json {
             let line = Json::new(policy, explanation, &self.notes, self.language);
-            // Strings, numbers and lists of them always have a JSON form.
-            self.text += &serde_json::to_string(&line).unwrap_or_default();
+            self.text += &super::json::text(&line);
         } else {
             self.heading(method);
             match self.width {
@@ -115,10 +85,10 @@ impl Output {
                 Language::Zh => "检查",
                 _ => "lint",
             };
-            for lint in lint::about(policy, explanation.decision().reason()) {
+            for lint in lints::about(policy, explanation.decision().reason()) {
                 self.text.push('\n');
                 self.styled(&format!("{label}: "), Style::new().bold());
-                let line = lint::line(lint, self.language);
+                let line = lints::line(lint, self.language);
                 self.text.push_str(&line);
             }
         }
@@ -215,64 +185,10 @@ impl Output {
         if self.width.is_some() && colorless() {
             text = anstream::adapter::strip_bytes(&text).into_vec();
         }
-        crate::failure::print(&text)
+        terminal::print(&text)
     }
 }
 
 fn colorless() -> bool {
     anstream::AutoStream::choice(&io::stdout()) == anstream::ColorChoice::Never
-}
-
-/// One request's explanation for a program.
-#[derive(Serialize)]
-struct Json {
-    #[serde(flatten)]
-    decided: Decided,
-    key_label: Option<String>,
-    bearer_stripped: bool,
-    rule: Option<u8>,
-    findings: Codes,
-    would_match_mended: bool,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    lint: Vec<&'static str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    notes: Vec<&'static str>,
-    text: Vec<Line>,
-}
-
-#[derive(Serialize)]
-struct Line {
-    label: &'static str,
-    text: String,
-}
-
-impl Json {
-    fn new(
-        policy: &Policy,
-        explanation: &Explanation<'_>,
-        notes: &[Note],
-        language: Language,
-    ) -> Self {
-        let decision = explanation.decision();
-        let label = decision.key_index().and_then(|key| policy.key_label(key));
-        let Sections(sections) = Sections::new(explanation, language);
-        let line = |(section, text): (Section, String)| Line {
-            label: section.label(language),
-            text,
-        };
-        Self {
-            decided: Decided::new(policy, decision),
-            // A character for a byte, as in a configuration.
-            key_label: label.map(|label| label.iter().copied().map(char::from).collect()),
-            bearer_stripped: decision.bearer_stripped(),
-            rule: decision.reason().rule(),
-            findings: Codes(explanation.findings()),
-            would_match_mended: explanation.would_match_mended(),
-            lint: lint::about(policy, decision.reason())
-                .map(Lint::name)
-                .collect(),
-            notes: notes.iter().map(|note| note.text(language)).collect(),
-            text: sections.into_iter().map(line).collect(),
-        }
-    }
 }

@@ -12,6 +12,25 @@ pub(super) struct Pasted {
     pub(super) notes: Notes,
 }
 
+impl Pasted {
+    /// What is odd about the text, then what is in the headers and seems to be something else.
+    pub(super) fn all_notes(&self) -> Notes {
+        let mut notes = self.notes.clone();
+        for (name, value) in self.requests.iter().flat_map(|request| &request.headers) {
+            for text in [name, value] {
+                let text = String::from_utf8_lossy(text);
+                if text.contains(['\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}']) {
+                    notes.add(Note::CurlyQuote);
+                }
+                if text.contains(is_unseen) {
+                    notes.add(Note::Space);
+                }
+            }
+        }
+        notes
+    }
+}
+
 /// The tools whose commands are read: what makes requests of their words.
 type Reader = fn(&[Vec<u8>], &mut Notes) -> Result<Vec<Request>, Failure>;
 const TOOLS: [(&[u8], Reader); 4] = [
@@ -47,6 +66,7 @@ const OTHERS: [(&str, &str, &[&str]); 5] = [
 ];
 
 /// The requests of a command that a shell has split into words.
+#[cfg(feature = "terminal")]
 pub(super) fn of_words(words: &[Vec<u8>]) -> Result<Pasted, Failure> {
     of_command(words, Notes::default(), || not_understood(None))
 }
@@ -224,21 +244,6 @@ fn bare(text: &[u8]) -> (&[u8], Dialect) {
         return (after(end + 1), Dialect::Posix);
     }
     (text, Dialect::Posix)
-}
-
-/// Notes what is in the headers of a request and seems to be something else.
-pub(super) fn note_headers(requests: &[Request], notes: &mut Notes) {
-    for (name, value) in requests.iter().flat_map(|request| &request.headers) {
-        for text in [name, value] {
-            let text = String::from_utf8_lossy(text);
-            if text.contains(['\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}']) {
-                notes.add(Note::CurlyQuote);
-            }
-            if text.contains(is_unseen) {
-                notes.add(Note::Space);
-            }
-        }
-    }
 }
 
 /// A no-break space, or a character without width.
