@@ -1,8 +1,8 @@
 //! What the page about 401 asks: the command line's readers and answers, behind three functions.
 //!
 //! The page writes a configuration and, behind it, a paste to where `keygate_page_input` says, calls
-//! `keygate_page_answer`, and reads the answer from where `keygate_page_output` says. Nothing of a paste
-//! is kept: the input is wiped once it is answered.
+//! `keygate_page_answer`, and reads the answer from where `keygate_page_output` says. It makes a module for
+//! each question.
 
 use std::cell::RefCell;
 
@@ -28,10 +28,9 @@ pub extern "C" fn keygate_page_input(len: usize) -> *mut u8 {
 #[unsafe(no_mangle)]
 pub extern "C" fn keygate_page_answer(config: usize, chinese: bool) -> usize {
     let language = if chinese { Language::Zh } else { Language::En };
-    INPUT.with_borrow_mut(|input| {
+    INPUT.with_borrow(|input| {
         let (config, paste) = input.split_at_checked(config).unwrap_or_default();
         let answer = keygate_cli::answer(config, paste, language);
-        input.fill(0);
         let len = answer.len();
         OUTPUT.set(answer);
         len
