@@ -17,7 +17,7 @@ const WORDS = {
     private: 'Everything stays in this page: it makes no request, stores nothing, and shows no key. It also works from a file, offline.',
     same: 'The answers are those of the command “keygate explain”: the same code, as WebAssembly.',
     failed: 'The page has failed over this input. Please report what kind of command it was, without the key.',
-    other: '中文', otherName: 'zh', light: 'Light', dark: 'Dark', auto: 'Theme: auto',
+    other: '中文', otherName: 'zh', light: 'Theme: light', dark: 'Theme: dark', auto: 'Theme: auto',
   },
   zh: {
     title: '为什么返回 401?',
@@ -34,7 +34,7 @@ const WORDS = {
     private: '一切都留在本页面:不发任何请求,不保存任何内容,不显示任何 key。存成文件离线也能用。',
     same: '答案与命令 “keygate explain” 相同:同一份代码,编译成 WebAssembly。',
     failed: '本页面处理这个输入时出错了。请报告这是哪一类命令,不要附上 key。',
-    other: 'English', otherName: 'en', light: '浅色', dark: '深色', auto: '主题:自动',
+    other: 'English', otherName: 'en', light: '主题:浅色', dark: '主题:深色', auto: '主题:自动',
   },
 };
 const $ = id => document.getElementById(id);

@@ -17,4 +17,9 @@ for (const [size, viewport] of [['desktop', { width: 1280, height: 860 }], ['pho
       if (colorScheme === 'light') await page.screenshot({ path: `${to}${size}-${locale}-whole.png`, fullPage: true });
       await context.close();
     }
+// The README's.
+const page = await (await chromium.newContext({ viewport: { width: 1080, height: 790 }, locale: 'en' })).newPage();
+await page.goto(PAGE.href);
+await page.waitForSelector('.verdict');
+await page.screenshot({ path: `${to}readme.png` });
 await chromium.close();
