@@ -1,5 +1,5 @@
-// Pictures of the page in target/wasm/pictures, to look at: node pictures.mjs
-import { mkdirSync } from 'node:fs';
+// Pictures of the page in target/wasm/pictures, to look at, and the one in the README: node pictures.mjs
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { PAGE, browser } from './browser.mjs';
 
@@ -21,5 +21,15 @@ for (const [size, viewport] of [['desktop', { width: 1280, height: 860 }], ['pho
 const page = await (await chromium.newContext({ viewport: { width: 1080, height: 790 }, locale: 'en' })).newPage();
 await page.goto(PAGE.href);
 await page.waitForSelector('.verdict');
-await page.screenshot({ path: `${to}readme.png` });
+const picture = (await page.screenshot()).toString('base64');
+await page.goto('about:blank');
+const webp = await page.evaluate(async png => {
+  const image = new Image();
+  image.src = `data:image/png;base64,${png}`;
+  await image.decode();
+  const canvas = Object.assign(document.createElement('canvas'), { width: image.width, height: image.height });
+  canvas.getContext('2d').drawImage(image, 0, 0);
+  return canvas.toDataURL('image/webp', 0.8).split(',')[1];
+}, picture);
+writeFileSync(new URL('../keygate-401.webp', import.meta.url), Buffer.from(webp, 'base64'));
 await chromium.close();
