@@ -105,16 +105,4 @@ mod cli {
 }
 use cli::failure;
 
-/// Where failures are wrapped; none is written here.
-#[allow(dead_code)]
-mod terminal {
-    pub(crate) fn width() -> usize {
-        0
-    }
-
-    pub(crate) fn wrap(text: &str, _: usize, _: usize) -> Vec<String> {
-        vec![text.to_owned()]
-    }
-}
-
 fuzz_target!(|text: &[u8]| cli::explain::look(text));

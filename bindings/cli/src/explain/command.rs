@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use keygate::Language;
 
+use super::note::Notes;
 use super::output::Output;
 use super::paste::{self, Pasted};
 use super::raw;
@@ -83,7 +84,7 @@ fn read(command: Vec<OsString>) -> Result<Pasted, Failure> {
         [] => paste::of_text(&read_standard_input()?),
         [word] if word == b"-" => paste::of_text(&read_standard_input()?),
         [text] => paste::of_text(text),
-        words => paste::of_words(words),
+        words => paste::of_command(words, Notes::default(), || paste::not_understood(None)),
     }
 }
 

@@ -65,14 +65,8 @@ const OTHERS: [(&str, &str, &[&str]); 5] = [
     ("HTML", "HTML", &["<!DOCTYPE", "<html"]),
 ];
 
-/// The requests of a command that a shell has split into words.
-#[cfg(feature = "terminal")]
-pub(super) fn of_words(words: &[Vec<u8>]) -> Result<Pasted, Failure> {
-    of_command(words, Notes::default(), || not_understood(None))
-}
-
 /// The requests of a command's words. `unknown`: what is said where it is no tool's that is read.
-fn of_command(
+pub(super) fn of_command(
     words: &[Vec<u8>],
     mut notes: Notes,
     unknown: impl FnOnce() -> Failure,
@@ -143,7 +137,7 @@ fn looks_like(text: &[u8]) -> Option<Failure> {
     found.map(|(en, zh, _)| not_understood(Some((en, zh))))
 }
 
-fn not_understood(what: Option<(&str, &str)>) -> Failure {
+pub(super) fn not_understood(what: Option<(&str, &str)>) -> Failure {
     let (en, zh) = match what {
         Some((en, zh)) => (format!("this looks like {en}"), format!("这看起来是{zh}")),
         None => (
