@@ -235,6 +235,11 @@ export function library(module) {
       );
     }
 
+    // One sentence for the operator's log.
+    reason(decision, language = 'en') {
+      return this.#with(decision, i => i.text(i.c.keygate_reason_text(i.view.getInt32(i.decision + at.keygate_decision.reason, true), LANGUAGES[language] ?? 0)));
+    }
+
     // What to answer a denied request with.
     denial(decision) {
       return this.#with(decision, i => {
