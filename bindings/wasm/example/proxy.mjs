@@ -26,7 +26,7 @@ function read(file) {
     found = statSync(file); // to open a FIFO would wait for its writer
     if (found.isFile() && found.size <= MAX_CONFIG) return readFileSync(file);
   } catch (error) {
-    throw new Error(`the configuration cannot be read: ${error.code}`);
+    throw new Error(`the configuration cannot be read: ${error.message.split(',')[0]}`);
   }
   throw new Error(found.isFile() ? 'the configuration is longer than 16 MiB' : 'the configuration is not a regular file');
 }
@@ -197,14 +197,20 @@ const server = http.createServer({
   noDelay: true,
 });
 server.maxHeadersCount = 0;
-server.on('request', gate.listener(forward));
+function take(req, res) {
+  if (req.httpVersionMajor !== 1) {
+    // HTTP/0.9 has no headers, and node reads some all the same.
+    res.shouldKeepAlive = false;
+    own(req, res, 400, 'This version of HTTP is not spoken here.');
+  } else if (gate.allow(req, res)) {
+    // A denied request is told so before it is told to send its body.
+    if (req.headers.expect !== undefined && !KEYLESS.has(req.keygate.reason)) res.writeContinue();
+    forward(req, res);
+  }
+}
+server.on('request', take);
+server.on('checkContinue', take);
 server.on('upgrade', gate.upgrade(tunnel));
-// A denied request is told so before it is told to send its body.
-server.on('checkContinue', (req, res) => {
-  if (!gate.allow(req, res)) return;
-  if (!KEYLESS.has(req.keygate.reason)) res.writeContinue();
-  forward(req, res);
-});
 server.on('error', error => end(`this address cannot be listened on: ${error.code}`));
 server.listen(port, address);
 for (const signal of ['SIGTERM', 'SIGINT'])
