@@ -20,6 +20,7 @@ class Instance {
     this.error = this.decision + align(at.keygate_decision.size);
     this.start = this.error + align(at.keygate_config_error.size);
     this.end = this.start;
+    this.texts = new Map();
     this.look();
   }
 
@@ -93,9 +94,22 @@ class Instance {
     return this.str(place);
   }
 
-  // Text that ends in NUL.
+  // Text that ends in NUL. It is static, so it is read once.
   text(place) {
-    return utf8.decode(this.bytes.subarray(place, this.bytes.indexOf(0, place)));
+    let text = this.texts.get(place);
+    if (text === undefined) this.texts.set(place, (text = utf8.decode(this.bytes.subarray(place, this.bytes.indexOf(0, place)))));
+    return text;
+  }
+
+  // Whether a name is as long as one that is read or may be dropped.
+  interests(name) {
+    return ((name.length & 32 ? this.long : this.short) >>> (name.length & 31)) & 1;
+  }
+
+  // What holds for the policy as long as it is there.
+  know() {
+    const lengths = this.c.keygate_policy_name_lengths(this.policy);
+    [this.short, this.long] = [Number(BigInt.asIntN(32, lengths)), Number(BigInt.asIntN(32, lengths >> 32n))];
   }
 
   // What a function like snprintf writes.
@@ -159,6 +173,7 @@ export function library(module) {
       } finally {
         i.clear();
       }
+      i.know();
       return new Policy(i, of);
     }
 
@@ -195,7 +210,15 @@ export function library(module) {
       return this.#call(i => {
         i.bytes.fill(0, i.decision, i.decision + d.size);
         i.put(i.decision, d.size);
-        const request = i.request(string(method, 'method'), string(target, 'target'), pairs(headers));
+        // The others change nothing of a decision.
+        const read = [];
+        const places = [];
+        for (let n = 0; n < pairs(headers).length; n += 2)
+          if (i.interests(headers[n])) {
+            read.push(headers[n], headers[n + 1]);
+            places.push(n / 2);
+          }
+        const request = i.request(string(method, 'method'), string(target, 'target'), read);
         const verdict = i.c.keygate_decide(i.policy, request, i.decision);
         const number = field => i.view.getInt32(i.decision + field, true);
         const key = number(d.key);
@@ -205,7 +228,7 @@ export function library(module) {
             reason: i.text(i.c.keygate_reason_name(number(d.reason))),
             mode: i.text(i.c.keygate_mode_name(number(d.effective_mode))),
             source: number(d.source) < 0 ? null : i.returned('keygate_policy_source_name', number(d.source)),
-            header: number(d.header) < 0 ? null : number(d.header),
+            header: places[number(d.header)] ?? null,
             key: key < 0 ? null : key,
             label: key < 0 ? '' : i.returned('keygate_policy_key_label', key),
             stripped: (number(d.flags) & 1) === 1,
@@ -229,6 +252,7 @@ export function library(module) {
       pairs(headers);
       return this.#with(decision, i =>
         Array.from({ length: headers.length >> 1 }, (_, n) => {
+          if (decision.allow && !i.interests(headers[2 * n])) return false;
           const name = i.latin1(headers[2 * n]);
           return i.c.keygate_policy_drops(i.policy, i.decision, ...struct_args(i, name), ...struct_args(i, i.latin1(headers[2 * n + 1]))) !== 0;
         }),
@@ -289,6 +313,7 @@ export function library(module) {
     // Everything is denied from now on.
     wipe() {
       this.#in.c.keygate_policy_wipe(this.#in.policy);
+      this.#in.know();
     }
   }
 
