@@ -59,6 +59,11 @@ def check(tree, host, where, what):
         result = run("./run.sh", requirements, where, "-k", what, folder=tree / "tests/hosts", KEYGATE_HOSTS=host)
         summary = result.stdout.rstrip().rpartition("\n")[2]
         passed, failed = (sum(map(int, re.findall(rf"(\d+) {word}", summary))) for word in ("passed", "failed"))
+    elif where.endswith(".mjs"):
+        folder = tree / "bindings" / host / "tests"
+        run("make", f"bindings/{host}/tests/node_modules", folder=tree)
+        result = run("node", "--test", "--test-reporter=tap", f"--test-name-pattern={what}", where, folder=folder)
+        passed, failed = (len(re.findall(rf"(?m)^{word} \d+ .*(?<!pattern)$", result.stdout)) for word in ("ok", "not ok"))
     elif ((folder := tree / "bindings" / host) / "Cargo.toml").exists():
         result = run("cargo", "test", "--locked", "--all-features", "--test", where, what, folder=folder)
         passed, failed = (sum(map(int, re.findall(rf"(\d+) {word};", result.stdout))) for word in ("passed", "failed"))

@@ -196,6 +196,14 @@ test('another configuration from the next request on, and a bad one never', asyn
   assert.deepEqual([await asked(KEY), await asked(WRONG)], [401, 200]);
 });
 
+test('what is odd about a configuration is logged when it comes into force', () => {
+  const records = [];
+  const gate = new Gate('{"auth_mode": "strict", "api_key": "short"}', { log: record => records.push(record) });
+  gate.reload('{"auth_mode": "auto"}');
+  assert.deepEqual(records.map(({ lint }) => lint), ['key_short', 'auto_open']);
+  assert.match(records[0].message, /fewer than 16 bytes/);
+});
+
 test('nothing but a WebSocket is upgraded, and none without a key', async t => {
   const gate = new Gate(json(), quiet);
   const server = http.createServer(gate.listener((req, res) => res.end('no upgrade')));
