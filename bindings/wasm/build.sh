@@ -40,7 +40,7 @@ library keygate core --features capi
 functions=$(sed -n 's/^[a-z].*\b\(keygate_[a-z_]*\)(.*/\1/p' include/keygate.h)
 [ "$(wc -w <<<"$functions")" -gt 40 ]
 link keygate.wasm libkeygate.a $functions
-# What a gate needs that never explains: no texts.
+# What a gate needs that never explains: no sentences.
 link keygate-gate.wasm libkeygate.a $(grep -v 'explain\|finding\|lint\|generate\|evaluation\|_text$\|status_name' <<<"$functions")
 
 library keygate-page std,panic_abort

@@ -31,7 +31,7 @@ export interface Key {
 /** A configuration or a key file that is refused. The message says what is wrong, and no byte of a key. */
 export class ConfigError extends Error {
   name: 'ConfigError';
-  /** "key_too_long", for example: the names of the statuses in keygate.h, in lower case. */
+  /** "key_too_long", for example: a status in keygate.h. Of keygate-gate.wasm its number. */
   code: string;
   /** "keys.label", for example, or ''. */
   field: string;

@@ -261,7 +261,8 @@ export function library(module) {
 
     // One sentence for the operator's log.
     reason(decision, language = 'en') {
-      return this.#with(decision, i => i.text(i.c.keygate_reason_text(i.view.getInt32(i.decision + at.keygate_decision.reason, true), LANGUAGES[language] ?? 0)));
+      // The small module has no sentences.
+      return this.#with(decision, i => !i.c.keygate_reason_text ? decision.reason : i.text(i.c.keygate_reason_text(i.view.getInt32(i.decision + at.keygate_decision.reason, true), LANGUAGES[language] ?? 0)));
     }
 
     // What to answer a denied request with.
@@ -335,14 +336,16 @@ function refused(i, language) {
   const e = at.keygate_config_error;
   const number = field => i.view.getUint32(i.error + field, true);
   const index = number(e.index);
-  return new ConfigError(
-    i.written((buffer, size) => i.c.keygate_config_error_text(i.error, LANGUAGES[language] ?? 0, buffer, size)),
-    {
-      code: i.text(i.c.keygate_status_name(number(e.status) | 0)),
-      field: i.text(i.c.keygate_field_name(number(e.field))),
-      index: index === 0xffffffff ? null : index,
-      line: number(e.line),
-      column: number(e.column),
-    },
-  );
+  // The small module has no sentences, and of a status the number.
+  const place = {
+    code: i.c.keygate_status_name ? i.text(i.c.keygate_status_name(number(e.status) | 0)) : String(number(e.status) | 0),
+    field: i.text(i.c.keygate_field_name(number(e.field))),
+    index: index === 0xffffffff ? null : index,
+    line: number(e.line),
+    column: number(e.column),
+  };
+  const sentence = i.c.keygate_config_error_text
+    ? i.written((buffer, size) => i.c.keygate_config_error_text(i.error, LANGUAGES[language] ?? 0, buffer, size))
+    : `line ${place.line}: ${place.field}: ${place.code}`;
+  return new ConfigError(sentence, place);
 }

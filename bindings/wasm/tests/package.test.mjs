@@ -109,7 +109,10 @@ test('a character that is no byte is not cut down to one', () => {
 
 test('the small module decides as the large one, for a browser too', () => {
   const bytes = readFileSync(new URL('../../../target/wasm/keygate-gate.wasm', import.meta.url));
-  const small = library(new WebAssembly.Module(bytes)).Policy.parse(json());
+  const { Policy: Small } = library(new WebAssembly.Module(bytes));
+  const small = Small.parse(json());
+  assert.throws(() => Small.parse('{"auth_mode": "of"}'), { name: 'ConfigError', code: '-5', field: 'auth_mode', line: 1 });
+  assert.equal(small.reason(small.decide('GET', '/', [])), 'credential_missing');
   const decision = small.decide('GET', '/', ['x-api-key', KEY]);
   assert.deepEqual([decision.allow, decision.label], [true, 'alice']);
   assert.equal(small.denial(small.decide('GET', '/', [])).status, 401);
