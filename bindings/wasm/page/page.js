@@ -213,7 +213,8 @@ function rows() {
       button.addEventListener('click', () => {
         choose(index);
         say();
-        $('answer').scrollIntoView({ block: 'nearest' });
+        const { top } = $('answer').getBoundingClientRect();
+        if (top < 0 || top > innerHeight / 2) $('answer').scrollIntoView();
       });
       item.append(button);
       return item;

@@ -216,7 +216,7 @@ test('a key that was pasted is nowhere but in its box', async () => {
   }
 });
 
-test('nothing is wider than a small phone, in light and dark', async () => {
+test('nothing is wider than a small phone, and a row brings its answer, in light and dark', async () => {
   for (const locale of ['en', 'zh-CN'])
     for (const colorScheme of ['light', 'dark']) {
       const { page } = await open(PAGE.href, { locale, colorScheme, viewport: { width: 320, height: 640 } });
@@ -224,6 +224,8 @@ test('nothing is wider than a small phone, in light and dark', async () => {
         await page.locator(step).click();
         const wide = await page.evaluate(() => document.documentElement.scrollWidth);
         assert.ok(wide <= 320, `${locale} ${step}: ${wide}`);
+        const { y } = await page.locator('.verdict').first().boundingBox();
+        if (step.startsWith('#rows')) assert.ok(y >= 0 && y < 320, `${locale} ${step}: ${y}`);
       }
       const [back, front] = await page.evaluate(() => {
         const style = getComputedStyle(document.body);
