@@ -33,10 +33,12 @@ library() {
 link() {
     local to=$out/$1 from=$out/cargo/$triple/capi/$2
     shift 2
-    "${linker[@]}" --no-entry --gc-sections --strip-all "${@/#/--export=}" "$from" -o "$to"
+    # A stack that is too small ends in a trap, and not among the data.
+    "${linker[@]}" --stack-first -z stack-size="$stack" --no-entry --gc-sections --strip-all "${@/#/--export=}" "$from" -o "$to"
 }
 
 library keygate core --features capi
+stack=65536
 functions=$(sed -n 's/^[a-z].*\b\(keygate_[a-z_]*\)(.*/\1/p' include/keygate.h)
 [ "$(wc -w <<<"$functions")" -gt 40 ]
 link keygate.wasm libkeygate.a $functions
@@ -44,4 +46,5 @@ link keygate.wasm libkeygate.a $functions
 link keygate-gate.wasm libkeygate.a $(grep -v 'explain\|finding\|lint\|generate\|evaluation\|_text$\|status_name' <<<"$functions")
 
 library keygate-page std,panic_abort
+stack=1048576 # for what is nested deeply
 link page.wasm libkeygate_page.a keygate_page_{input,answer,output}

@@ -210,7 +210,8 @@ test('what is odd about a configuration is logged when it comes into force', () 
 test('nothing but a WebSocket is upgraded, and none without a key', async t => {
   const gate = new Gate(json(), quiet);
   const server = http.createServer(gate.listener((req, res) => res.end('no upgrade')));
-  server.on('upgrade', gate.upgrade((req, socket) => socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n')));
+  const switched = gate.upgrade((req, socket) => socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n'));
+  server.on('upgrade', switched).on('connect', switched);
   const port = await serving(t, server);
   const ask = (path, protocol, ...more) => raw(port, get(path, `Upgrade: ${protocol}`, ...more).replace('close', 'upgrade'));
   const key = `x-api-key: ${KEY}`;
@@ -219,6 +220,8 @@ test('nothing but a WebSocket is upgraded, and none without a key', async t => {
   assert.equal(status(await ask('/healthz', 'websocket')), 400);
   assert.equal(status(await ask('/v1', 'h2c', key)), 400);
   assert.equal(status(await ask('/v1', 'websocket', 'Upgrade: h2c', key)), 400);
+  for (const [more, want] of [[[], 401], [[key], 400]])
+    assert.equal(status(await raw(port, get('h:80', ...more).replace('GET', 'CONNECT'))), want);
 });
 
 test('a server that is a function of a Request', async () => {
