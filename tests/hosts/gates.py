@@ -17,6 +17,7 @@ CHOSEN = os.environ.get("KEYGATE_HOSTS", "").split() or list(FOUND)
 
 # What a host may say that it cannot carry, besides vectors.
 NAMES = (
+    "forwarding/empty-query",
     "forwarding/fragment",
     "forwarding/header-index",
     "forwarding/header-names",

@@ -2,6 +2,7 @@
 named for the kind of attack; none of it may work, and beside it stands what must go on working."""
 
 import concurrent.futures
+import contextlib
 import json
 import re
 import socket
@@ -96,9 +97,12 @@ def test_keyless_upgrade(new_gate, recorder, settings, method, target):
             response = connection.response(head=method == "HEAD")
             assert response is None or response.status != 101, name
             if settings is not OFF:  # else that would be allowed outside a tunnel as well
-                connection.send(TUNNELLED)
-                after = connection.response()
-                assert after is None or after.status in (400, 401), name
+                got = b""
+                with contextlib.suppress(ConnectionError):
+                    connection.send(TUNNELLED)
+                    got = connection.file.readline()
+                # Some have a body even in an answer to HEAD, and then close.
+                assert set(statuses(got)) <= {400, 401}, (name, got)
     assert recorder.tunnelled == []
     assert all(request.target == target for request in recorder.requests)
     dropped = {"upgrade", "http2-settings"}
@@ -466,7 +470,10 @@ def test_request_smuggling(new_gate, recorder):
     for name, got in asked.items():
         if name.startswith(("key", "http", "denied")):
             assert not opened(got.result()), (name, got.result())
-    assert b"/secret" not in recorder.bytes(), [raw for raw in recorder.raw if b"/secret" in raw]
+    # Where numbers have any size, the chunk that is too large is one, and what follows its data.
+    data = f"\r\n0\r\n\r\n{SECRET}".encode()
+    seen = recorder.bytes().replace(b"%x\r\n%s\r\n" % (len(data), data), b"")
+    assert b"/secret" not in seen, [raw for raw in recorder.raw if b"/secret" in raw]
     assert recorder.broken == []
 
 

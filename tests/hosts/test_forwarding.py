@@ -198,7 +198,12 @@ def test_target(new_gate, recorder, carried):
         else:
             assert status == 200, target
     targets = [target for target in targets if target not in refused]
-    assert recorder.targets() == targets
+    # A host that is given path and query apart does not see a '?' that nothing follows.
+    bare = [target[:-1] if target.endswith("?") else target for target in targets]
+    lost = recorder.targets() == bare
+    assert lost or recorder.targets() == targets
+    carried("forwarding/empty-query", "a '?' with nothing behind it is dropped" if lost else None)
+    targets = recorder.targets()
     carried("forwarding/target", "the host answers 400 to bytes that no target may have" if refused else None)
     # Of the absolute form, what an origin is asked for.
     absolute = {"/v1?x=1": "/v1?x=1", "": "/", "/a//%2e/../b": "/a//%2e/../b"}
