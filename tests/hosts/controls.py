@@ -51,19 +51,28 @@ def build(tree, checks):
     return None
 
 
+def by_pytest(output):
+    """How many passed, and how many failed."""
+    summary = output.rstrip().rpartition("\n")[2]
+    return (sum(map(int, re.findall(rf"(\d+) {word}", summary))) for word in ("passed", "failed"))
+
+
 def check(tree, host, where, what):
     """Runs the tests. Returns how many passed, how many failed and the output, or how else they ended."""
     status = 1  # where a test fails
     if where.endswith(".py"):
         requirements = "requirements-sdk.txt" if where in SDK else "requirements.txt"
         result = run("./run.sh", requirements, where, "-k", what, folder=tree / "tests/hosts", KEYGATE_HOSTS=host)
-        summary = result.stdout.rstrip().rpartition("\n")[2]
-        passed, failed = (sum(map(int, re.findall(rf"(\d+) {word}", summary))) for word in ("passed", "failed"))
+        passed, failed = by_pytest(result.stdout)
     elif where.endswith(".mjs"):
         folder = tree / "bindings" / host / "tests"
         run("make", f"bindings/{host}/tests/node_modules", folder=tree)
         result = run("node", "--test", "--test-reporter=tap", f"--test-name-pattern={what}", where, folder=folder)
         passed, failed = (len(re.findall(rf"(?m)^{word} \d+ .*(?<!pattern)$", result.stdout)) for word in ("ok", "not ok"))
+    elif host == "python":
+        tests = ("-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", f"bindings/python/tests/{where}.py", "-k", what)
+        result = run(tree / "target/python/env/bin/python", *tests, folder=tree)
+        passed, failed = by_pytest(result.stdout)
     elif ((folder := tree / "bindings" / host) / "Cargo.toml").exists():
         result = run("cargo", "test", "--locked", "--all-features", "--test", where, what, folder=folder)
         passed, failed = (sum(map(int, re.findall(rf"(\d+) {word};", result.stdout))) for word in ("passed", "failed"))
