@@ -64,9 +64,13 @@ def copy(name):
     ).stdout.decode()
     wanted = {path for path in listed.split("\0") if path and (ROOT / path).is_file()}
     for top in tree.iterdir():
-        for path in (top, *top.rglob("*")) if top.name != "target" else ():
-            if path.is_file() and str(path.relative_to(tree)) not in wanted:
-                path.unlink()
+        # What a folder holds comes before it: one that is empty then would pass for one that is made.
+        for path in sorted((top, *top.rglob("*")), reverse=True) if top.name != "target" else ():
+            if path.is_symlink() or path.is_file():
+                if str(path.relative_to(tree)) not in wanted:
+                    path.unlink()
+            elif not any(path.iterdir()):
+                path.rmdir()
     for path in wanted:
         to, data = tree / path, (ROOT / path).read_bytes()
         if not to.is_file() or to.read_bytes() != data:
