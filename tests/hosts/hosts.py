@@ -22,10 +22,17 @@ CHALLENGE = 'Bearer realm="keygate"'
 CHALLENGE_INVALID = 'Bearer realm="keygate", error="invalid_token"'
 
 
+GIVEN = set()
+
+
 def free_port():
-    """Below the range that the system takes clients' ports from: one of these could come between."""
+    """Below the range that the system takes clients' ports from: one of these could come between. Each
+    once: whoever has it may not have bound it yet."""
     while True:
         port = random.randrange(10_000, 32_000)
+        if port in GIVEN:
+            continue
+        GIVEN.add(port)
         with socket.socket() as s, contextlib.suppress(OSError):
             s.bind(("0.0.0.0", port))
             return port
