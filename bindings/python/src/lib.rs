@@ -67,7 +67,8 @@ impl Policy {
     }
 
     fn drops(&self, decision: &keygate::Decision, name: &[u8], value: &[u8]) -> bool {
-        self.name_lengths >> (name.len() % 64) & 1 == 1 && self.policy.drops(decision, name, value)
+        let asks = !decision.is_allow() || self.name_lengths >> (name.len() % 64) & 1 == 1;
+        asks && self.policy.drops(decision, name, value)
     }
 }
 
@@ -117,7 +118,8 @@ impl Policy {
     ) -> PyResult<Decision> {
         let policy = slf.get();
         let mut target = Cow::Borrowed(raw_path.unwrap_or_default());
-        if explain && !query.is_empty() {
+        // A '#' in the query counts too.
+        if !query.is_empty() {
             let whole = target.to_mut();
             whole.push(b'?');
             whole.extend(query);

@@ -34,6 +34,8 @@ def test_a_denial_is_the_cores() -> None:
         start, body = ask(app, http("HEAD", headers=headers))
         assert start["status"] == 401 and body["body"] == b""
     assert served.scopes == []
+    headers = [(b"host", b"a"), (b"x-api-key", WRONG.encode())]
+    assert app.gate.decide("GET", b"/", b"", headers).forward(headers) == [], "nothing is forwarded"
 
 
 def test_a_denial_waits_for_no_body() -> None:
@@ -113,6 +115,7 @@ def test_without_a_key_passes_one_request() -> None:
         {"raw_path": b"/admin/healthz"},
         {"raw_path": b"/%68ealthz"},
         {"raw_path": b"/healthz#x", "path": "/healthz#x"},
+        {"query_string": b"x#y"},
         {"raw_path": b"http://gate.test/healthz", "path": "http://gate.test/healthz"},
         {"path": "/v1/models"},
         {"path": "/healthz/"},
