@@ -7,6 +7,7 @@ use keygate::Language;
 use crate::failure::Failure;
 use crate::gate::{self, Gate};
 use crate::lints::line;
+use crate::program;
 use crate::terminal::print;
 
 #[derive(clap::Args)]
@@ -18,15 +19,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
-    let language = match arguments.gate.language() {
-        Ok(language) => language,
-        Err(failure) => return failure.report(crate::program::language_of_the_user()),
-    };
-    match lint(arguments, language) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(failure) => failure.report(language),
-    }
+    program::answer(arguments.gate.language(), |language| {
+        lint(arguments, language)
+    })
 }
 
 /// Whether there is nothing to say.

@@ -48,6 +48,23 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Asks something in a language: the status is 0 where it holds and 1 where it does not. What fails is
+/// reported.
+pub(crate) fn answer(
+    language: Result<Language, Failure>,
+    ask: impl FnOnce(Language) -> Result<bool, Failure>,
+) -> ExitCode {
+    let language = match language {
+        Ok(language) => language,
+        Err(failure) => return failure.report(language_of_the_user()),
+    };
+    match ask(language) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(failure) => failure.report(language),
+    }
+}
+
 /// Says what is wrong with the arguments. clap's own messages repeat what was typed, and that
 /// may be a key: of that only the names of options are shown, as they are written here.
 fn refuse(error: &clap::Error) -> ExitCode {

@@ -12,6 +12,7 @@ use super::paste::{self, Pasted};
 use super::raw;
 use crate::failure::{Failure, fail};
 use crate::gate::{self, Gate};
+use crate::program;
 
 /// The most bytes read of a command or a request head, 16 MiB.
 const MAX_INPUT: u64 = 16 << 20;
@@ -36,15 +37,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
-    let language = match arguments.gate.language() {
-        Ok(language) => language,
-        Err(failure) => return failure.report(crate::program::language_of_the_user()),
-    };
-    match explain(arguments, language) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(failure) => failure.report(language),
-    }
+    program::answer(arguments.gate.language(), |language| {
+        explain(arguments, language)
+    })
 }
 
 /// Whether every request is allowed.
