@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parents[2] / "tests/hosts"))
+import hosts  # type: ignore[import-not-found]  # noqa: E402
+
 KEY = "sk-Zq7vXw9RkT2mYpLb"
 WRONG = "sk-Wd4hNs8FgJ3cVtQz"
 STRICT = f'{{"auth_mode":"strict","keys":[{{"key":"{KEY}","label":"alice"}}],"identity_header":"x-user"}}'
@@ -78,16 +81,10 @@ def status(sent: list[Any]) -> Any:
     return sent[0].get("status", sent[0]["type"])
 
 
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
 @contextlib.contextmanager
 def uvicorn(app: str, folder: Path, *options: str, **environment: str) -> Iterator[int]:
     """Serves an application of tests/apps.py."""
-    port = free_port()
+    port = hosts.free_port()
     command = [sys.executable, "-B", "-m", "uvicorn", app, "--port", str(port), *options]
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen(command, cwd=HERE, env=environment, stdout=log, stderr=log)
