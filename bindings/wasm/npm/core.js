@@ -130,6 +130,19 @@ export class ConfigError extends Error {
   }
 }
 
+// The decision record, as every host logs it, but for what only the host knows.
+export function record(policy, decision) {
+  return {
+    verdict: decision.allow ? 'allow' : 'deny',
+    reason: decision.reason,
+    effective_mode: decision.mode,
+    source: decision.source,
+    key_index: decision.key,
+    message: policy.reason(decision),
+    ...(decision.label && { key_label: decision.label }),
+  };
+}
+
 const pairs = headers => {
   if (!Array.isArray(headers) || headers.length % 2 || !headers.every(text => typeof text === 'string'))
     throw new TypeError('headers are a list of names and values, as in rawHeaders');

@@ -1,5 +1,5 @@
 // The gate for servers that are a function of a Request.
-import { library } from './core.js';
+import { library, record } from './core.js';
 
 // `policy` is a Policy, or a function that gives the one in force. A Request no longer has its target as it
 // was received, so no path is exempt; a server that knows it says so by `target`, a function of the request.
@@ -11,13 +11,7 @@ export function guard(policy, handler, { target, log, explain = false } = {}) {
     const received = target?.(request) ?? '#'; // which has no path
     const decision = gate.decide(request.method, received, headers);
     log?.({
-      verdict: decision.allow ? 'allow' : 'deny',
-      reason: decision.reason,
-      effective_mode: decision.mode,
-      source: decision.source,
-      key_index: decision.key,
-      ...(decision.label && { key_label: decision.label }),
-      message: gate.reason(decision),
+      ...record(gate, decision),
       ...(explain && { findings: gate.findings(request.method, received, headers) }),
     });
     if (!decision.allow) {

@@ -1,5 +1,6 @@
 // The gate for node:http, and for what is built on it, such as Express.
 import { IncomingMessage } from 'node:http';
+import { record } from './core.js';
 import { Policy } from './index.js';
 
 const UPGRADE = Symbol('upgrade'); // the class that has it writes before fields of its own would be there
@@ -66,19 +67,13 @@ export class Gate {
     // What a framework has made of `url` decides nothing.
     const target = req.originalUrl ?? req.url;
     const decision = policy.decide(req.method, target, req.rawHeaders);
-    const record = {
-      verdict: decision.allow ? 'allow' : 'deny',
-      reason: decision.reason,
-      effective_mode: decision.mode,
-      source: decision.source,
+    const line = {
+      ...record(policy, decision),
       header_index: decision.header,
-      key_index: decision.key,
       method: METHODS.has(req.method) ? req.method : '(other)',
-      message: policy.reason(decision),
     };
-    if (decision.label) record.key_label = decision.label;
-    if (this.#explain) record.findings = policy.findings(req.method, target, req.rawHeaders);
-    this.#log(record);
+    if (this.#explain) line.findings = policy.findings(req.method, target, req.rawHeaders);
+    this.#log(line);
     known = { policy, decision, stripped: false };
     this.#known.set(req, known);
     return known;
