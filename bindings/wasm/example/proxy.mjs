@@ -155,26 +155,21 @@ function forward(req, res) {
 // A web socket with a key, or in mode off: nothing else gets here.
 function tunnel(req, socket, head) {
   socket.on('error', () => socket.destroy());
-  const refuse = (status, text) => {
-    const res = new http.ServerResponse(req);
+  let res; // one for the socket: an answer of the upstream's may break off
+  const answering = () => {
+    if (res) return res;
+    res = new http.ServerResponse(req);
     res.assignSocket(socket);
     res.shouldKeepAlive = false;
-    own(req, res, status, text);
-    res.on('finish', () => socket.end());
+    return res.on('finish', () => socket.end());
   };
   const request = ask(req, [['Connection', 'upgrade'], ['Upgrade', 'websocket']]);
   if (!request) {
-    refuse(400, 'This request target cannot be forwarded unchanged.');
+    own(req, answering(), 400, 'This request target cannot be forwarded unchanged.');
     return;
   }
-  request.on('error', () => refuse(502, 'The service behind this proxy cannot be reached.'));
-  request.on('response', from => {
-    const res = new http.ServerResponse(req);
-    res.assignSocket(socket);
-    res.shouldKeepAlive = false;
-    answer(res, from);
-    res.on('finish', () => socket.end());
-  });
+  request.on('error', () => own(req, answering(), 502, 'The service behind this proxy cannot be reached.'));
+  request.on('response', from => answer(answering(), from));
   request.on('upgrade', (from, other, rest) => {
     const lines = onward(from.rawHeaders).map(([name, value]) => `${name}: ${value}\r\n`);
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n${lines.join('')}\r\n`, 'latin1');

@@ -1,6 +1,6 @@
 // The package as it is installed: policies, the gate for node:http and Express, and for functions of a Request.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
@@ -76,6 +76,8 @@ test('nothing of a policy shows a key, and nothing makes one by hand', () => {
   for (const thing of [gate, gate.policy, decision, { gate }])
     for (const text of [inspect(thing, { depth: 9, showHidden: true }), String(JSON.stringify(thing)), String(thing)])
       assert.ok(!text.includes(KEY), text);
+  // The memory with the keys is bytes, which inspect shows as numbers.
+  for (const thing of [gate, gate.policy]) assert.deepEqual(Reflect.ownKeys(thing), []);
   assert.throws(() => new Policy(), TypeError);
   assert.throws(() => gate.policy.drops({ ...decision }, []), TypeError);
   assert.throws(() => { decision.allow = true; }, TypeError);
@@ -222,6 +224,28 @@ test('nothing but a WebSocket is upgraded, and none without a key', async t => {
   assert.equal(status(await ask('/v1', 'websocket', 'Upgrade: h2c', key)), 400);
   for (const [more, want] of [[[], 401], [[key], 400]])
     assert.equal(status(await raw(port, get('h:80', ...more).replace('GET', 'CONNECT'))), want);
+});
+
+test('the example outlives an upstream whose answer to a WebSocket breaks off', async t => {
+  const upstream = net.createServer(socket => socket.on('error', () => {}).once('data', () => socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n')));
+  const behind = await serving(t, Object.assign(upstream, { closeAllConnections: () => {} }));
+  const unused = net.createServer().listen(0, '127.0.0.1');
+  await once(unused, 'listening');
+  const { port } = unused.address();
+  await new Promise(resolve => unused.close(resolve));
+  const folder = mkdtempSync(join(tmpdir(), 'keygate-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'config'), json());
+  const proxy = spawn(process.execPath, [fileURLToPath(new URL('../../../target/wasm/example/proxy.mjs', import.meta.url)), join(folder, 'config'), `http://127.0.0.1:${behind}`, `127.0.0.1:${port}`], { stdio: 'ignore' });
+  t.after(() => proxy.kill());
+  const reached = () => new Promise(resolve => {
+    const socket = net.connect(port, '127.0.0.1', () => resolve(socket.destroy())).on('error', () => setTimeout(() => resolve(reached()), 50));
+  });
+  await reached();
+  const answer = await raw(port, get('/v1', 'Upgrade: websocket', `x-api-key: ${KEY}`).replace('close', 'upgrade'));
+  assert.equal(status(answer), 200);
+  assert.equal(status(await raw(port, get('/v1'))), 401);
+  assert.equal(proxy.exitCode, null);
 });
 
 test('a server that is a function of a Request', async () => {
