@@ -38,17 +38,30 @@ fn status(answer: &str) -> i32 {
     }
 }
 
+/// Where a shell looks for the program first.
+fn path() -> String {
+    let program = Path::new(env!("CARGO_BIN_EXE_keygate"));
+    let programs = program.parent().expect("a folder").display();
+    let others = std::env::var("PATH").expect("a path");
+    format!("{programs}:{others}")
+}
+
+#[test]
+fn the_demo_shows_what_is_there_to_read() {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo");
+    let output = Command::new(demo).env("PATH", path()).output();
+    let output = output.expect("a demo");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(
+        output.status.success() && text.contains("\nDenied: ") && text.contains("\n$ keygate ")
+    );
+    assert!(!text.contains("<!--"), "a comment of the guide");
+}
+
 #[test]
 fn documents_are_true() {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let programs = Path::new(env!("CARGO_BIN_EXE_keygate"))
-        .parent()
-        .expect("a folder");
-    let path = format!(
-        "{}:{}",
-        programs.display(),
-        std::env::var("PATH").expect("a path")
-    );
+    let path = path();
     let mut count = 0;
     for document in [
         "README.md",
