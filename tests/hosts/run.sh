@@ -12,6 +12,7 @@ node=$root/target/hosts/node
 
 case " ${KEYGATE_HOSTS:-nginx} " in
     *" nginx "*) "$root/.ci/packages" nginx libnginx-mod-http-headers-more-filter libnginx-mod-http-lua ;;
+    *" lua "*) "$root/.ci/packages" nginx libnginx-mod-http-lua ;;
 esac
 "$root/.ci/packages" curl python3 python3-venv
 if ! cmp -s "$requirements" "$environment/installed.txt"; then
