@@ -24,7 +24,7 @@ NOTICED_BY = {"check", "fuzz", "checks", "proof", "leaks", "capi", "firmware", "
 SOURCES = (
     "src/**/*.rs", "bindings/*/src/**/*.rs", "bindings/*/examples/**/*.rs", "bindings/nginx/*.c", "bindings/go/**/*.go",
     "bindings/firmware/*.c", "bindings/wasm/npm/*.js", "bindings/wasm/page/*.js", "bindings/wasm/example/*.mjs",
-    "bindings/python/python/**/*.py", "bindings/python/examples/*.py",
+    "bindings/python/python/**/*.py", "bindings/python/examples/*.py", "bindings/lua/*.lua",
 )
 # The copy has a target folder of its own: to cargo it is the same package, and in one folder what was
 # built of one tree would pass for the other's.
