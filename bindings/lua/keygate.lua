@@ -31,7 +31,7 @@ local _M = {}
 -- By name: the policy in force, and where it comes from.
 local gates = {}
 -- What denies everything: the policy of a gate that was never loaded.
-local none = { policy = policy_t(), lengths = {}, options = {}, language = C.KEYGATE_LANGUAGE_EN }
+local none = { policy = policy_t(), lengths = {}, records = {}, options = {}, language = C.KEYGATE_LANGUAGE_EN }
 for length = 0, 63 do
     none.lengths[length] = true
 end
@@ -233,6 +233,7 @@ local function put_in_force(gate, policy)
     for length = 0, 63 do
         gate.lengths[length] = bit.band(bit.rshift(lengths, length), 1ULL) ~= 0
     end
+    gate.records = {}
     local identity = lib.keygate_policy_identity_header(policy)
     gate.identity = identity.len > 0 and text(identity) or nil
     if before then
@@ -356,9 +357,13 @@ local function quote(s)
     return s and '"' .. s:gsub('[\\"]', "\\%0") .. '"' or "null"
 end
 
--- The decision record as JSON, and the label.
+-- The decision record as JSON, and the label; few are different, but for the findings.
 local function record(gate, decision, findings)
-    local policy = gate.policy
+    local policy, known = gate.policy, gate.records
+    local which = (decision.reason * 16 + decision.source + 1) * 16 + decision.key + 1
+    if known[which] and not findings then
+        return known[which].line, known[which].label
+    end
     local source = lib.keygate_policy_source_name(policy, decision.source)
     local label = lib.keygate_policy_key_label(policy, decision.key)
     label = label.len > 0 and text(label) or nil
@@ -377,7 +382,11 @@ local function record(gate, decision, findings)
         local names = names_of(findings, function(one) return quote(ffi.string(lib.keygate_finding_name(one))) end)
         parts[#parts + 1] = '"findings":[' .. table.concat(names, ",") .. "]"
     end
-    return "{" .. table.concat(parts, ",") .. "}", label
+    local line = "{" .. table.concat(parts, ",") .. "}"
+    if not findings then
+        known[which] = { line = line, label = label }
+    end
+    return line, label
 end
 
 -- Answers, so that no error page takes the place of the answer: what is denied goes nowhere.
@@ -404,20 +413,20 @@ local function deny(gate, decision)
 end
 
 -- Takes out of the request what must not be forwarded. Returns what is left of Upgrade.
-local function strip(gate, decision)
-    local list = received()
+local function strip(gate, decision, list)
     local drops, kept, fresh = {}, {}, {}
     for i = 1, #list, 2 do
         local name, value = list[i], list[i + 1]
-        kept[name] = kept[name] or {}
-        if gate.lengths[#name % 64]
-            and lib.keygate_policy_drops(gate.policy, decision, point(name_str, name), point(value_str, value))
-        then
-            drops[name] = drops[name] or {}
-            table.insert(drops[name], value)
-        else
-            table.insert(kept[name], value)
-            fresh[value] = true
+        -- Of another length it is kept, and nothing need be known of it.
+        if gate.lengths[#name % 64] or name == "upgrade" then
+            kept[name] = kept[name] or {}
+            if lib.keygate_policy_drops(gate.policy, decision, point(name_str, name), point(value_str, value)) then
+                drops[name] = drops[name] or {}
+                table.insert(drops[name], value)
+            else
+                table.insert(kept[name], value)
+                fresh[value] = true
+            end
         end
     end
     for name in pairs(drops) do
@@ -460,13 +469,14 @@ end
 
 local function judge(gate)
     local method = ngx.req.get_method()
-    local of = known()
+    local of, list = known(), nil
     if of and of.gate == gate and of.method == method then
         return of.decision
     end
     if not of then
         -- A redirect may not ask again with less: these are the headers as they came.
-        of = { list = received() }
+        list = received()
+        of = { list = list }
         last = last + 1
         requests[last] = of
         ngx.ctx.keygate = of
@@ -483,7 +493,7 @@ local function judge(gate)
     ngx.var.keygate_upgrade = ""
     of.gate, of.method, of.decision = gate, method, decision
     if decision.verdict == C.KEYGATE_ALLOW then
-        ngx.var.keygate_upgrade = strip(gate, decision)
+        ngx.var.keygate_upgrade = strip(gate, decision, list or received())
         if gate.identity and label and decision.reason == C.KEYGATE_REASON_KEY_MATCHED then
             ngx.req.set_header(gate.identity, label)
         end
