@@ -14,7 +14,6 @@ import hosts  # noqa: E402
 KEY = "sk-Zq7vXw9RkT2mYpLb"
 TURNS, TIMES, BATCH = 12, 4000, 50
 LUA = ROOT / "target/lua"
-MODULES = ("/usr/lib/nginx/modules/ndk_http_module.so", "/usr/lib/nginx/modules/ngx_http_lua_module.so")
 CONFIG = f'{{"auth_mode":"all_except_health","keys":[{{"key":"{KEY}","label":"alice"}}]}}'
 SUBJECTS = {
     "/none": "no gate",
@@ -79,7 +78,7 @@ def turn(port, worker, target, key):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         port = hosts.free_port()
-        with hosts.Nginx(folder, CONF.replace("PORT", str(port)), modules=MODULES).start(port) as nginx:
+        with hosts.Nginx(folder, CONF.replace("PORT", str(port)), modules=hosts.LUA_MODULES).start(port) as nginx:
             hosts.ask(port)
             (worker,) = nginx.children()
             best = {}

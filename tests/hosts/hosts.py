@@ -15,6 +15,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODULE = ROOT / "target/nginx/ngx_http_keygate_module.so"
+LUA_MODULES = ("/usr/lib/nginx/modules/ndk_http_module.so", "/usr/lib/nginx/modules/ngx_http_lua_module.so")
 VECTORS = ROOT / "tests/vectors"
 
 SECONDS = 10  # more than enough for an answer
@@ -172,6 +173,19 @@ def runs(key, text, size=6):
     return {key[at : at + size] for at in range(len(key) - size + 1)} & {
         text[at : at + size] for at in range(len(text) - size + 1)
     }
+
+
+def in_memory(process, text):
+    """How often a text stands in what a process can write to, its stack included."""
+    found = 0
+    with open(f"/proc/{process}/maps") as maps, open(f"/proc/{process}/mem", "rb", 0) as memory:
+        for line in maps:
+            addresses, access, *_ = line.split()
+            if access.startswith("rw"):
+                begin, end = (int(number, 16) for number in addresses.split("-"))
+                memory.seek(begin)
+                found += memory.read(end - begin).count(text)
+    return found
 
 
 class Upstream:

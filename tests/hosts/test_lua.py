@@ -3,7 +3,6 @@ loaded when, and changes without a reload."""
 
 import contextlib
 import json
-import os
 import re
 import subprocess
 
@@ -12,7 +11,6 @@ import pytest
 from hosts import runs
 
 LUA = hosts.ROOT / "target/lua"
-MODULES = ("/usr/lib/nginx/modules/ndk_http_module.so", "/usr/lib/nginx/modules/ngx_http_lua_module.so")
 KEY = "sk-Zq7vXw9RkT2mYpLb"
 OTHER = "sk-Wd4hNs8FgJ3cVtQz"
 STRICT = {"auth_mode": "strict", "keys": [{"key": KEY, "label": "alice"}], "identity_header": "x-user"}
@@ -63,7 +61,7 @@ def gate(start, upstream):
     def run(server, top=None, gated=ACCESS):
         port = hosts.free_port()
         text = (top or head(load(HEALTH))) + f"server {{ listen 127.0.0.1:{port}; {gated}\n{server} }}"
-        return start(text, port, modules=MODULES), port
+        return start(text, port, modules=hosts.LUA_MODULES), port
 
     return run
 
@@ -228,9 +226,8 @@ def test_a_gate_that_was_never_loaded_denies(gate, upstream):
 
 
 def test_a_module_that_is_not_there_denies(gate, upstream):
-    error = "error_page 500 = @e;"
     _, port = gate(
-        proxy(upstream, extra=error) + proxy(upstream, "@e"),
+        proxy(upstream, extra="error_page 500 = @e;") + proxy(upstream, "@e"),
         head().replace(f"{LUA}/?.lua;;", "/nonexistent/?.lua;;"),
     )
     for method, target in (("GET", "/v1"), ("OPTIONS", "/"), ("GET", "/healthz")):
@@ -265,7 +262,7 @@ BAD = {
 @pytest.mark.parametrize("what", BAD)
 def test_a_bad_configuration_does_not_start(tmp_path, what):
     arguments, says = BAD[what]
-    nginx = hosts.Nginx(tmp_path, head(arguments) + f"server {{ listen 127.0.0.1:{hosts.free_port()}; {ACCESS} }}", modules=MODULES)
+    nginx = hosts.Nginx(tmp_path, head(arguments) + f"server {{ listen 127.0.0.1:{hosts.free_port()}; {ACCESS} }}", modules=hosts.LUA_MODULES)
     got = subprocess.run(nginx.command(), capture_output=True, encoding="latin-1", timeout=20)
     assert got.returncode == 1
     assert says in got.stderr + nginx.log()
@@ -343,20 +340,8 @@ def test_what_was_a_key_is_wiped(gate, upstream, tmp_path):
     hosts.wait_until(lambda: hosts.ask(port, headers=[("x-api-key", "x")]).status == 401)
     (worker,) = nginx.children()
 
-    def held(key):
-        found = 0
-        with open(f"/proc/{worker}/maps") as maps, open(f"/proc/{worker}/mem", "rb", 0) as memory:
-            for line in maps:
-                start, end = (int(part, 16) for part in line.split()[0].split("-"))
-                if "rw" not in line or "[v" in line:
-                    continue
-                with contextlib.suppress(OSError, ValueError):
-                    memory.seek(start)
-                    found += memory.read(end - start).count(key.encode())
-        return found
-
-    hosts.wait_until(lambda: held(OTHER) > 0)
-    assert held(KEY) == 0
+    hosts.wait_until(lambda: hosts.in_memory(worker, OTHER.encode()) > 0)
+    assert hosts.in_memory(worker, KEY.encode()) == 0
 
 
 # What is built
@@ -385,6 +370,6 @@ def test_declarations_are_those_of_the_header(tmp_path):
         for _, number in ipairs(got) do file:write(tonumber(number), "\\n") end
         file:close()
     """
-    nginx = hosts.Nginx(tmp_path, head(before=check) + f"server {{ listen 127.0.0.1:{hosts.free_port()}; }}", modules=MODULES)
+    nginx = hosts.Nginx(tmp_path, head(before=check) + f"server {{ listen 127.0.0.1:{hosts.free_port()}; }}", modules=hosts.LUA_MODULES)
     nginx.start(int(re.search(r"listen 127.0.0.1:(\d+)", nginx.config.read_text())[1])).stop()
     assert (tmp_path / "got").read_text().split() == wanted

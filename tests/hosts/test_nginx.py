@@ -13,7 +13,7 @@ import h2.connection
 import h2.events
 import hosts
 import pytest
-from hosts import ask
+from hosts import ask, in_memory
 
 KEY = "sk-5f0c4b8e21d97a36"
 OTHER = "sk-a97b3310fe64d285"
@@ -1061,19 +1061,6 @@ def test_lints(tmp_path, text, codes):
         assert [code for code, *_ in pattern.findall(nginx.log())] == codes
         for key in re.findall(r"sk-\w+", text):
             assert key[3:9] not in nginx.log() + got.stderr
-
-
-def in_memory(process, text):
-    """How often a text stands in what a process can write to, its stack included."""
-    found = 0
-    with open(f"/proc/{process}/maps") as maps, open(f"/proc/{process}/mem", "rb", 0) as memory:
-        for line in maps:
-            addresses, access, *_ = line.split()
-            if access.startswith("rw"):
-                begin, end = (int(number, 16) for number in addresses.split("-"))
-                memory.seek(begin)
-                found += memory.read(end - begin).count(text)
-    return found
 
 
 def test_keys_in_memory(tmp_path):

@@ -34,9 +34,6 @@ TEAM_GATE = f"keygate_api_key {TEAM}; keygate_source x-team;"
 NOBODY = 'proxy_pass_request_body off; proxy_set_header Content-Length "";'
 
 
-LUA = ("/usr/lib/nginx/modules/ndk_http_module.so", "/usr/lib/nginx/modules/ngx_http_lua_module.so")
-
-
 def log_of(nginx):
     """What is in the access log once nginx has stopped."""
     nginx.stop()
@@ -523,7 +520,7 @@ def test_the_second_policy_reads_nothing_that_was_added(gate, upstream, count): 
         f"""{GATE} location / {{ keygate_strip off; try_files /none /b;
             access_by_lua_block {{ ngx.req.set_header("X-Team", "{TEAM}") }} }}
         location /b {{ {TEAM_GATE} PASS }}""",
-        modules=(hosts.MODULE, *LUA),
+        modules=(hosts.MODULE, *hosts.LUA_MODULES),
     )
     many = [(f"X-Many-{n}", "v") for n in range(count)]
     check_denied(ask(port, headers=[RIGHT, *many]))
@@ -569,7 +566,7 @@ def test_what_is_matched_is_what_is_forwarded(gate, upstream):  # noqa: F811
             ngx.req.set_header("x-api-key", "{KEY}") ngx.req.set_header("Authorization", "Bearer theirs") }} }}
         location /plain {{ if ($http_x_api_key = "") {{ set $x 1; }} if ($http_authorization = "") {{ set $x 1; }} PASS }}""",
         logged("$http_authorization", "$http_x_api_key"),
-        modules=(hosts.MODULE, *LUA),
+        modules=(hosts.MODULE, *hosts.LUA_MODULES),
     )
     theirs = ("x-api-key", "theirs")
     for target, headers, expected in (
