@@ -460,7 +460,7 @@ end
 -- $request_uri lacks the authority of an absolute form. Without a target, no path is exempt.
 local function request_line()
     local line = ngx.var.request or ""
-    local method, target = line:match("^(%S+) +(.-) *HTTP/%d+%.%d+$")
+    local method, target = line:match("^(%S+) +(.-) +HTTP/%d+%.%d+$")
     if not method then
         method, target = line:match("^(%S+) +(%S+)$")
     end

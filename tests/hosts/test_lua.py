@@ -189,6 +189,16 @@ def test_the_target_as_received_decides(gate, upstream):
     assert hosts.ask(port, target="/healthz").status == 200
 
 
+def test_a_version_that_is_part_of_the_target(gate, upstream):
+    """HTTP/0.9 has no version: what looks like one belongs to the target, which is forwarded whole."""
+    _, port = gate(proxy(upstream))
+    for target in ("/healthzHTTP/1.1", "/healthzHTTP/0.9"):
+        with hosts.Connection(port) as connection:
+            connection.send(f"GET {target}\r\n".encode())
+            assert b"missing_api_key" in connection.file.read()
+    assert upstream.requests == []
+
+
 def test_a_header_that_was_read_before_the_gate(gate, upstream):
     """nginx keeps what $http_... was then: such a request goes nowhere, and the log says which."""
     nginx, port = gate("if ($http_x_api_key) { set $x 1; }" + proxy(upstream, extra="proxy_set_header X-Copy $http_x_api_key;"))
@@ -197,6 +207,15 @@ def test_a_header_that_was_read_before_the_gate(gate, upstream):
     assert not runs(KEY, nginx.log()) and not runs(OTHER, nginx.log())
     assert hosts.ask(port, headers=[BEARER]).status == 200
     assert not runs(KEY, upstream.seen())
+
+
+def test_what_fails_stays_failed(gate, upstream):
+    """An error page without a gate takes the place of no answer of ours."""
+    _, port = gate("if ($http_x_api_key) { set $x 1; } error_page 500 = @e;" + proxy(upstream)
+                   + proxy(upstream, "@e", "access_by_lua_block { return }"))
+    for method in ("GET", "HEAD", "POST"):
+        assert hosts.ask(port, method, headers=[("x-api-key", KEY)]).status == 500
+    assert upstream.requests == []
 
 
 def test_an_upgrade_that_was_read_before_the_gate(gate, upstream):

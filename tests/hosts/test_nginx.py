@@ -196,7 +196,11 @@ def test_request_lines(gate, line, status):
 
 def test_http_0_9(gate):
     _, port = gate()
-    for line, body in ((b"GET /healthz\r\n", b"upstream"), (b"GET /other\r\n", b"missing_api_key")):
+    for line, body in (
+        (b"GET /healthz\r\n", b"upstream"),
+        (b"GET /other\r\n", b"missing_api_key"),
+        (b"GET /healthzHTTP/1.1\r\n", b"missing_api_key"),  # no version, but part of the target
+    ):
         with hosts.Connection(port) as connection:
             connection.send(line)
             assert body in connection.file.read()
