@@ -19,7 +19,7 @@ help: ## List the targets
 test: needs lint faults test-rust test-capi test-go test-nginx test-hosts test-sdk constant-time prove-fast bench-counts ## The tests of the core, C, nginx, Go and the command line
 
 # What `make test` needs, in the words of .ci/packages. Each part of it looks for its own once more.
-NEEDS := cargo go gcc g++ clang libclang-rt-dev binutils bsdutils cmake curl perl pkg-config python3 python3-venv \
+NEEDS := abigail-tools cargo go gcc g++ clang libclang-rt-dev binutils bsdutils cmake curl perl pkg-config python3 python3-venv \
 	valgrind nginx nginx-dev libnginx-mod-http-headers-more-filter libnginx-mod-http-lua nodejs npm
 test: export KEYGATE_NEEDS = $(NEEDS)
 .PHONY: needs

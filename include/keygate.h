@@ -56,9 +56,8 @@
  *   PTRDIFF_MAX, an array that runs past the end of the address space. None of these is followed;
  *   the call denies or returns an error. A header whose name is as long as none that is read is
  *   passed over, whatever its pointers. With length 0 a pointer does not matter, and may be NULL. What
- *   cannot be
- *   checked is owed by the caller: that memory of the stated length is there, that nobody changes
- *   it during the call, and that size fields are set.
+ *   cannot be checked is owed by the caller: that memory of the stated length is there, that nobody
+ *   changes it during the call, and that size fields are set.
  * Lifetime. Nothing is kept after a call but what its text says. Text that is returned is static
  *   and ends in NUL, but for the keygate_str that lie in a policy.
  * Effects. No call allocates, blocks, logs, panics, unwinds, longjmps or sets errno.
@@ -191,6 +190,15 @@
  *    8  auto_open             auto resolves to off
  *    9  source_underscore     a source's name holds '_' or '.', and many servers drop such headers
  *   10  exempt_pattern        an exempt path holds '*' or ends in '/': paths are compared exactly
+ *
+ * VERSIONS. KEYGATE_ABI_VERSION is in the name of the shared library: libkeygate.so.2. A program runs
+ *   with every library of its number that is as old as its header, or newer. Within one number nothing
+ *   goes, and no function, struct, field, opaque size, constant or code of a _name changes. There may
+ *   be new functions, new constants, and new fields at the end of the structs that Sizes names, where
+ *   zero means what it meant before. So a caller must take a reason, finding, lint, field or status
+ *   that it does not know for what it is: a deny where the verdict is one, and something to show by
+ *   its _name. Sentences may change in any version, and so may what is found and linted. A request
+ *   that was denied is allowed by a later version only where its notes say so.
  *
  * FILES. Link libkeygate.so, or libkeygate.a alone: pkg-config --static names no other library.
  *   A plugin that links the archive keeps its symbols to itself with -Wl,--exclude-libs,ALL.
