@@ -120,6 +120,28 @@ coverage: $(TOOLS)/bin/cargo-llvm-cov $(LLVM)/llvm-22/bin/llvm-cov ## Branches o
 	LLVM_COV=$(LLVM)/llvm-22/bin/llvm-cov LLVM_PROFDATA=$(LLVM)/llvm-22/bin/llvm-profdata \
 	$(PYTHON) tests/coverage.py $(CONTROLLED)
 
+DENY_VERSION := 0.20.2
+SEMVER_VERSION := SEMVERVERSION
+
+$(TOOLS)/bin/cargo-deny:
+	$(CARGO) install cargo-deny --version $(DENY_VERSION) --debug --locked --root $(TOOLS)
+
+$(TOOLS)/bin/cargo-semver-checks:
+	$(CARGO) install cargo-semver-checks --version $(SEMVER_VERSION) --debug --locked --root $(TOOLS)
+
+.PHONY: deny
+deny: $(TOOLS)/bin/cargo-deny ## The crates behind what is shipped: licences, duplicates, sources; ADVISORIES=1: RustSec's too
+	@for manifest in Cargo.toml bindings/tower/Cargo.toml bindings/python/Cargo.toml; do \
+		$(TOOLS)/bin/cargo-deny --locked --manifest-path $$manifest --config .deny.toml \
+			check $(if $(ADVISORIES),advisories) bans licenses sources || exit; \
+	done
+
+# The last release, or any commit.
+BASE = $(shell git describe --tags --abbrev=0)
+.PHONY: semver
+semver: $(TOOLS)/bin/cargo-semver-checks ## That the Rust interface keeps the promise of its version since BASE (the last tag)
+	$(TOOLS)/bin/cargo-semver-checks semver-checks --package keygate --all-features --baseline-rev $(or $(BASE),$(error there is no tag: say BASE=COMMIT))
+
 .PHONY: assurance
 assurance: exhaustive controls hosts-controls coverage mutants fuzz prove constant-time firmware firmware-controls test-cross ## All heavy checks
 	$(MAKE) controls coverage mutants fuzz prove constant-time test-cross CONTROLS=1
