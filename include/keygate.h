@@ -215,9 +215,9 @@
 
 /** The version of this header; keygate_version() is that of the library. */
 #define KEYGATE_VERSION_MAJOR 0
-#define KEYGATE_VERSION_MINOR 1
+#define KEYGATE_VERSION_MINOR 2
 #define KEYGATE_VERSION_PATCH 0
-#define KEYGATE_VERSION "0.1.0"
+#define KEYGATE_VERSION "0.2.0"
 
 /**
  * The number of this interface. It changes when a program compiled against an older header would

@@ -244,3 +244,28 @@ fn links_lead_somewhere() {
     assert!(broken.is_empty(), "links that lead nowhere: {broken:#?}");
     assert!(links > 50, "{links} links: they are not found");
 }
+
+/// What is released together has one version, that of the workspace; `tests/c/run` sees to the header.
+#[test]
+fn the_version_is_the_same_everywhere() {
+    let version = env!("CARGO_PKG_VERSION");
+    let named = format!("\nversion = \"{version}\"");
+    let needed = format!("keygate = {{ path = \"../..\", version = \"{version}\"");
+    for (file, text) in [
+        ("bindings/cli/Cargo.toml", &needed),
+        ("bindings/tower/Cargo.toml", &named),
+        ("bindings/tower/Cargo.toml", &needed),
+        ("bindings/python/Cargo.toml", &named),
+        ("bindings/python/Cargo.toml", &needed),
+        ("bindings/python/pyproject.toml", &named),
+        (
+            "bindings/wasm/npm/package.json",
+            &format!("\n  \"version\": \"{version}\""),
+        ),
+        ("bindings/wasm/README.md", &format!("keygate-{version}.tgz")),
+        ("CHANGELOG.md", &format!("\n## {version} ")),
+    ] {
+        let content = read_to_string(root().join(file)).expect("a text");
+        assert!(content.contains(text), "{file} does not have {text:?}");
+    }
+}
