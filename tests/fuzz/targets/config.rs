@@ -32,13 +32,18 @@ fuzz_target!(|data: &[u8]| {
     let Ok(policy) = parsed else {
         return;
     };
-    let value: serde_json::Value = serde_json::from_slice(data).expect("JSON");
+    let value: serde_json::Value = match serde_json::from_slice(data) {
+        // In a field of somebody else, which the library passes over, and serde_json has no room for.
+        Err(error) if error.to_string().starts_with("number out of range") => return,
+        value => value.expect("JSON"),
+    };
     let section = value.get("proxy").unwrap_or(&value);
     assert_eq!(section["auth_mode"], policy.auth_mode().name());
     let one = usize::from(section["api_key"].as_str().is_some_and(|key| !key.is_empty()));
     let keys = section["keys"].as_array().map_or(one, Vec::len);
     assert_eq!(policy.key_count(), keys);
-    // With each key as it stands there, the gate opens.
+    // With each key as it stands there, or behind its scheme, the gate opens.
+    let scheme = section["sources"][0]["scheme"].as_str().unwrap_or("Bearer");
     let listed = section["keys"].as_array().into_iter().flatten();
     let texts = listed.map(|entry| &entry["key"]).chain([&section["api_key"]]);
     for text in texts.filter_map(serde_json::Value::as_str) {
@@ -46,7 +51,7 @@ fuzz_target!(|data: &[u8]| {
         let Some(source) = policy.source_name(0).filter(|_| !key.is_empty()) else {
             continue;
         };
-        let prefixed = [b"Bearer ".as_slice(), &key].concat();
+        let prefixed = [scheme.as_bytes(), b" ", &key].concat();
         let opens = |value: &[u8]| policy.decide("GET", "/", [(source, value)]).is_allow();
         assert!(opens(&key) || opens(&prefixed));
     }
