@@ -142,6 +142,11 @@ BASE = $(shell git describe --tags --abbrev=0)
 semver: $(TOOLS)/bin/cargo-semver-checks ## That the Rust interface keeps the promise of its version since BASE (the last tag)
 	$(TOOLS)/bin/cargo-semver-checks semver-checks --package keygate --all-features --baseline-rev $(or $(BASE),$(error there is no tag: say BASE=COMMIT))
 
+.PHONY: soak
+soak: $(KEYGATE_HOSTS) ## KEYGATE_HOSTS under load for MINUTES (5) each, with everything that goes wrong meanwhile
+	$(CARGO) build --quiet --locked --package keygate-cli
+	KEYGATE_TIMEOUT=7200 tests/hosts/run.sh requirements.txt test_soak.py
+
 .PHONY: assurance
 assurance: exhaustive controls hosts-controls coverage mutants fuzz prove constant-time firmware firmware-controls test-cross ## All heavy checks
 	$(MAKE) controls coverage mutants fuzz prove constant-time test-cross CONTROLS=1

@@ -68,7 +68,8 @@ class Gate:
         self.written = folder / "output.log"
         self.write(settings)
         upstream = f"http://127.0.0.1:{upstream_port}"
-        with open(self.written, "wb") as output:
+        # To append: a test may cut the file.
+        with open(self.written, "ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, FOUND[host], "run", self.config, upstream, f"127.0.0.1:{self.port}"],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,

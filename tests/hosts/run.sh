@@ -34,4 +34,4 @@ fi
 
 cd "$here"
 export PATH=$PATH:/usr/sbin # Debian's nginx is there, where not everybody looks
-exec timeout 1200 "$environment/bin/python" -B -m pytest -p no:cacheprovider --no-header -q -rfEP "$@"
+exec timeout "${KEYGATE_TIMEOUT:-1200}" "$environment/bin/python" -B -m pytest -p no:cacheprovider --no-header -q -rfEP "$@"

@@ -3,6 +3,7 @@ whole, and once a change is in force it holds for everybody."""
 
 import collections
 import threading
+import time
 
 import hosts
 
@@ -48,6 +49,7 @@ class Client(threading.Thread):
         super().__init__(daemon=True)
         self.port, self.keep_alive = port, keep_alive
         self.stopping = threading.Event()
+        self.pause = 0
         self.count = 0
         self.wrong = []
 
@@ -75,6 +77,7 @@ class Client(threading.Thread):
                     if not self.keep_alive:
                         connection.__exit__()
                         connection = None
+                    time.sleep(self.pause)
         except Exception as error:  # the thread's end is the test's failure
             self.wrong.append(repr(error))
 
