@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/keygate/keygate/bindings/go"
-	"github.com/keygate/keygate/bindings/go/internal/noop"
 )
 
 // heap keeps the compiler from making a constant of it, which cgo would not have to check.
@@ -69,13 +68,6 @@ func BenchmarkStrip(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		policy.Strip(decision, h)
-	}
-}
-
-func BenchmarkCgoNoop(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		noop.Call()
 	}
 }
 

@@ -1,14 +1,8 @@
 package keygate
 
-// #include "library.h"
-import "C"
-
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"runtime"
-	"unsafe"
 )
 
 // Config is what New makes a policy from. Parse makes one from JSON.
@@ -107,61 +101,59 @@ var ErrConfig = errors.New("keygate: bad configuration")
 // Status is the library's number for what is wrong with a configuration, and an error itself.
 type Status int32
 
-const ok Status = C.KEYGATE_OK
+const ok Status = keygateOk
 
 // What can be wrong with a configuration or a key file. Text says it in words.
 const (
-	ErrMode           Status = C.KEYGATE_ERR_MODE
-	ErrAPIKeyAndKeys  Status = C.KEYGATE_ERR_API_KEY_AND_KEYS
-	ErrTooManyKeys    Status = C.KEYGATE_ERR_TOO_MANY_KEYS
-	ErrKeyEmpty       Status = C.KEYGATE_ERR_KEY_EMPTY
-	ErrKeyTooLong     Status = C.KEYGATE_ERR_KEY_TOO_LONG
-	ErrKeyByte        Status = C.KEYGATE_ERR_KEY_BYTE
-	ErrKeyEdge        Status = C.KEYGATE_ERR_KEY_EDGE
-	ErrKeyVariable    Status = C.KEYGATE_ERR_KEY_VARIABLE
-	ErrLabelTooLong   Status = C.KEYGATE_ERR_LABEL_TOO_LONG
-	ErrLabelByte      Status = C.KEYGATE_ERR_LABEL_BYTE
-	ErrLabelEmpty     Status = C.KEYGATE_ERR_LABEL_EMPTY
-	ErrTooManySources Status = C.KEYGATE_ERR_TOO_MANY_SOURCES
-	ErrSourceTooLong  Status = C.KEYGATE_ERR_SOURCE_TOO_LONG
-	ErrSourceNotToken Status = C.KEYGATE_ERR_SOURCE_NOT_TOKEN
-	ErrSourceTwice    Status = C.KEYGATE_ERR_SOURCE_TWICE
-	ErrTooManyExempt  Status = C.KEYGATE_ERR_TOO_MANY_EXEMPT
-	ErrExemptTooLong  Status = C.KEYGATE_ERR_EXEMPT_TOO_LONG
-	ErrExemptNoSlash  Status = C.KEYGATE_ERR_EXEMPT_NO_SLASH
-	ErrExemptNotPath  Status = C.KEYGATE_ERR_EXEMPT_NOT_PATH
-	ErrExemptByte     Status = C.KEYGATE_ERR_EXEMPT_BYTE
-	ErrFieldUnknown   Status = C.KEYGATE_ERR_FIELD_UNKNOWN
-	ErrFieldMisspelt  Status = C.KEYGATE_ERR_FIELD_MISSPELT
-	ErrFieldTwice     Status = C.KEYGATE_ERR_FIELD_TWICE
-	ErrFieldMissing   Status = C.KEYGATE_ERR_FIELD_MISSING
-	ErrFieldType      Status = C.KEYGATE_ERR_FIELD_TYPE
-	ErrBesideProxy    Status = C.KEYGATE_ERR_BESIDE_PROXY
-	ErrCharacter      Status = C.KEYGATE_ERR_CHARACTER
-	ErrJSON           Status = C.KEYGATE_ERR_JSON
-	ErrTooDeep        Status = C.KEYGATE_ERR_TOO_DEEP
-	ErrTextAfter      Status = C.KEYGATE_ERR_TEXT_AFTER
-	ErrEncoding       Status = C.KEYGATE_ERR_ENCODING
-	ErrKeysElsewhere  Status = C.KEYGATE_ERR_KEYS_ELSEWHERE
-	ErrHeaderReserved Status = C.KEYGATE_ERR_HEADER_RESERVED
-	ErrIdentityTaken  Status = C.KEYGATE_ERR_IDENTITY_TAKEN
-	ErrMatch          Status = C.KEYGATE_ERR_MATCH
-	ErrPreflight      Status = C.KEYGATE_ERR_PREFLIGHT
-	ErrStrip          Status = C.KEYGATE_ERR_STRIP
-	ErrSchemeTwice    Status = C.KEYGATE_ERR_BEARER_AND_SCHEME
-	ErrSchemeTooLong  Status = C.KEYGATE_ERR_SCHEME_TOO_LONG
-	ErrSchemeNotToken Status = C.KEYGATE_ERR_SCHEME_NOT_TOKEN
-	ErrOriginLength   Status = C.KEYGATE_ERR_ORIGIN_LENGTH
-	ErrOriginByte     Status = C.KEYGATE_ERR_ORIGIN_BYTE
+	ErrMode           Status = keygateErrMode
+	ErrAPIKeyAndKeys  Status = keygateErrApiKeyAndKeys
+	ErrTooManyKeys    Status = keygateErrTooManyKeys
+	ErrKeyEmpty       Status = keygateErrKeyEmpty
+	ErrKeyTooLong     Status = keygateErrKeyTooLong
+	ErrKeyByte        Status = keygateErrKeyByte
+	ErrKeyEdge        Status = keygateErrKeyEdge
+	ErrKeyVariable    Status = keygateErrKeyVariable
+	ErrLabelTooLong   Status = keygateErrLabelTooLong
+	ErrLabelByte      Status = keygateErrLabelByte
+	ErrLabelEmpty     Status = keygateErrLabelEmpty
+	ErrTooManySources Status = keygateErrTooManySources
+	ErrSourceTooLong  Status = keygateErrSourceTooLong
+	ErrSourceNotToken Status = keygateErrSourceNotToken
+	ErrSourceTwice    Status = keygateErrSourceTwice
+	ErrTooManyExempt  Status = keygateErrTooManyExempt
+	ErrExemptTooLong  Status = keygateErrExemptTooLong
+	ErrExemptNoSlash  Status = keygateErrExemptNoSlash
+	ErrExemptNotPath  Status = keygateErrExemptNotPath
+	ErrExemptByte     Status = keygateErrExemptByte
+	ErrFieldUnknown   Status = keygateErrFieldUnknown
+	ErrFieldMisspelt  Status = keygateErrFieldMisspelt
+	ErrFieldTwice     Status = keygateErrFieldTwice
+	ErrFieldMissing   Status = keygateErrFieldMissing
+	ErrFieldType      Status = keygateErrFieldType
+	ErrBesideProxy    Status = keygateErrBesideProxy
+	ErrCharacter      Status = keygateErrCharacter
+	ErrJSON           Status = keygateErrJson
+	ErrTooDeep        Status = keygateErrTooDeep
+	ErrTextAfter      Status = keygateErrTextAfter
+	ErrEncoding       Status = keygateErrEncoding
+	ErrKeysElsewhere  Status = keygateErrKeysElsewhere
+	ErrHeaderReserved Status = keygateErrHeaderReserved
+	ErrIdentityTaken  Status = keygateErrIdentityTaken
+	ErrMatch          Status = keygateErrMatch
+	ErrPreflight      Status = keygateErrPreflight
+	ErrStrip          Status = keygateErrStrip
+	ErrSchemeTwice    Status = keygateErrBearerAndScheme
+	ErrSchemeTooLong  Status = keygateErrSchemeTooLong
+	ErrSchemeNotToken Status = keygateErrSchemeNotToken
+	ErrOriginLength   Status = keygateErrOriginLength
+	ErrOriginByte     Status = keygateErrOriginByte
 )
 
 // Name gives the status's name, "key_too_long" for example.
-func (s Status) Name() string { return C.GoString(C.keygate_status_name(C.keygate_status(s))) }
+func (s Status) Name() string { return statusName(s) }
 
 // Text is what is wrong, in words. That of a ConfigError says more.
-func (s Status) Text(language Language) string {
-	return C.GoString(C.keygate_status_text(C.keygate_status(s), C.keygate_language(language)))
-}
+func (s Status) Text(language Language) string { return statusText(s, language) }
 
 // Error is Text in English.
 func (s Status) Error() string { return s.Text(English) }
@@ -178,15 +170,11 @@ type ConfigError struct {
 	// Line and Column are the place in the text, from 1, or 0. Column counts characters.
 	Line, Column int
 
-	from C.keygate_config_error
+	from configError
 }
 
 // Text is one sentence: line and column, the field and the entry, and what is wrong.
-func (e *ConfigError) Text(language Language) string {
-	return written(func(buffer *C.char, size C.size_t) C.size_t {
-		return C.keygate_config_error_text(&e.from, C.keygate_language(language), buffer, size)
-	})
-}
+func (e *ConfigError) Text(language Language) string { return e.from.text(language) }
 
 // Error is Text in English.
 func (e *ConfigError) Error() string { return e.Text(English) }
@@ -195,27 +183,20 @@ func (e *ConfigError) Error() string { return e.Text(English) }
 func (e *ConfigError) Unwrap() []error { return []error{ErrConfig, e.Status} }
 
 // refused makes an error of what the library found.
-func refused(status C.keygate_status, from *C.keygate_config_error) error {
-	if Status(status) == ok {
+func refused(status Status, from *configError) error {
+	if status == ok {
 		return nil
 	}
-	return &ConfigError{
-		Status: Status(status),
-		Field:  C.GoString(C.keygate_field_name(from.field)),
-		Index:  int(from.index), // SIZE_MAX is -1
-		Line:   int(from.line),
-		Column: int(from.column),
-		from:   *from,
-	}
+	err := &ConfigError{Status: status, from: *from}
+	from.set(err)
+	return err
 }
 
 // New makes a policy. A Config without any key is not wrong: its policy denies whatever needs one.
 //
 // The error is a *ConfigError.
 func New(config Config) (*Policy, error) {
-	return newPolicy(func(storage *C.keygate_policy, err *C.keygate_config_error) C.keygate_status {
-		return config.build(storage, err)
-	})
+	return newPolicy(func(s *storage, err *configError) Status { return initialise(s, config, err) })
 }
 
 // Parse makes a policy of a configuration in JSON: the object with "auth_mode" and its other
@@ -227,15 +208,7 @@ func New(config Config) (*Policy, error) {
 //
 // The error is a *ConfigError.
 func Parse(json []byte, keys ...Key) (*Policy, error) {
-	return newPolicy(func(storage *C.keygate_policy, err *C.keygate_config_error) C.keygate_status {
-		var pins runtime.Pinner
-		defer pins.Unpin()
-		list, count := lentKeys(&pins, keys)
-		if keys != nil && list == nil {
-			list = new(C.keygate_key)
-		}
-		return C.keygate_policy_parse(storage, C.sizeof_keygate_policy, pinned(&pins, inPlace(json)), list, count, err)
-	})
+	return newPolicy(func(s *storage, err *configError) Status { return parse(s, json, keys, err) })
 }
 
 // ParseKeyFile reads a key file: one key a line, each with an optional label.
@@ -248,103 +221,35 @@ func Parse(json []byte, keys ...Key) (*Policy, error) {
 //
 // The error is a *ConfigError.
 func ParseKeyFile(text []byte) ([]Key, error) {
-	if err := checkABI(); err != nil {
+	if err := usable(); err != nil {
 		return nil, err
 	}
-	var pins runtime.Pinner
-	defer pins.Unpin()
-	var file C.keygate_key_file
-	C.keygate_key_file_begin(&file, C.sizeof_keygate_key_file, pinned(&pins, inPlace(text)))
-	keys := []Key{}
-	var key C.keygate_key
-	for C.keygate_key_file_next(&file, &key) {
-		keys = append(keys, Key{NewSecret(copied(key.secret)), copied(key.label)})
-	}
-	from := C.keygate_config_error{size: C.sizeof_keygate_config_error}
-	if err := refused(C.keygate_key_file_end(&file, &from), &from); err != nil {
+	var from configError
+	keys, status := readKeyFile(text, &from)
+	if err := refused(status, &from); err != nil {
 		return nil, err
 	}
 	return keys, nil
 }
 
-func (c Config) build(storage *C.keygate_policy, err *C.keygate_config_error) C.keygate_status {
-	var pins runtime.Pinner
-	defer pins.Unpin()
-	var config C.keygate_config
-	C.keygate_config_init(&config, C.sizeof_keygate_config)
-	config.auth_mode = C.keygate_mode(c.AuthMode)
+// flags are those of a keygate_config.
+func (c Config) flags() (flags uint32) {
 	if c.AllowLANAccess {
-		config.flags |= C.KEYGATE_ALLOW_LAN_ACCESS
+		flags |= keygateAllowLanAccess
 	}
 	if c.Sources != nil && len(c.Sources) == 0 {
-		config.flags |= C.KEYGATE_NO_SOURCES
+		flags |= keygateNoSources
 	}
 	if c.Exempt != nil && len(c.Exempt) == 0 {
-		config.flags |= C.KEYGATE_NO_EXEMPT
+		flags |= keygateNoExempt
 	}
-	config.api_key = pinned(&pins, c.APIKey.Reveal())
-	config.keys, config.key_count = lentKeys(&pins, c.Keys)
-	config.sources, config.source_count = lent(&pins, c.Sources, func(source Source) C.keygate_source {
-		s := C.keygate_source{name: pinned(&pins, source.Name), scheme: pinned(&pins, source.Scheme)}
-		if source.Bearer {
-			s.flags = C.KEYGATE_SOURCE_BEARER
-		}
-		return s
-	})
-	config.exempt, config.exempt_count = lent(&pins, c.Exempt, func(path string) C.keygate_str {
-		return pinned(&pins, path)
-	})
-	config.match = C.int32_t(c.Match)
-	config.preflight = C.int32_t(c.Preflight)
-	config.strip = C.int32_t(c.Strip)
-	config.identity_header = pinned(&pins, c.IdentityHeader)
-	config.allow_origin = pinned(&pins, c.AllowOrigin)
-	return C.keygate_policy_init(storage, C.sizeof_keygate_policy, &config, err)
+	return flags
 }
 
-func lentKeys(pins *runtime.Pinner, keys []Key) (*C.keygate_key, C.size_t) {
-	return lent(pins, keys, func(key Key) C.keygate_key {
-		return C.keygate_key{secret: pinned(pins, key.Key.Reveal()), label: pinned(pins, key.Label)}
-	})
-}
-
-// inPlace takes bytes for a string without copying a key that is in them.
-func inPlace(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) }
-
-// pinned lends a string to C, in place, until it is unpinned.
-func pinned(pins *runtime.Pinner, text string) C.keygate_str {
-	if text == "" {
-		return C.keygate_str{}
+// flags are those of a keygate_source.
+func (s Source) flags() uint32 {
+	if s.Bearer {
+		return keygateSourceBearer
 	}
-	bytes := unsafe.StringData(text)
-	pins.Pin(bytes)
-	return C.keygate_str{ptr: (*C.char)(unsafe.Pointer(bytes)), len: C.size_t(len(text))}
+	return 0
 }
-
-// lent lends a list to C.
-func lent[G, T any](pins *runtime.Pinner, from []G, convert func(G) T) (*T, C.size_t) {
-	if len(from) == 0 {
-		return nil, 0
-	}
-	to := make([]T, len(from))
-	for i, item := range from {
-		to[i] = convert(item)
-	}
-	pins.Pin(&to[0])
-	return &to[0], C.size_t(len(to))
-}
-
-// copied makes a string of what C shows.
-func copied(text C.keygate_str) string {
-	return string(unsafe.Slice((*byte)(unsafe.Pointer(text.ptr)), text.len))
-}
-
-// written gives a text that C writes as snprintf does.
-func written(write func(*C.char, C.size_t) C.size_t) string {
-	buffer := make([]byte, write(nil, 0)+1)
-	write((*C.char)(unsafe.Pointer(&buffer[0])), C.size_t(len(buffer)))
-	return string(buffer[:len(buffer)-1])
-}
-
-// readRandom never fails: where the system has no randomness, crypto/rand ends the program.
-func readRandom(to []byte) { _, _ = rand.Read(to) }

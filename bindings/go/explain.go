@@ -1,8 +1,5 @@
 package keygate
 
-// #include "library.h"
-import "C"
-
 import (
 	"maps"
 	"net/http"
@@ -13,51 +10,42 @@ import (
 // Explain says why a request is decided as it is, in lines. It is for the operator and never for
 // the client: what it finds out about a wrong key shows in the text and in the time it takes. It
 // holds header names and lengths, and no byte of a key or of a credential.
-func (p *Policy) Explain(method, target string, h http.Header, language Language) (text string) {
-	p.withRequest(method, target, h, func(policy *C.keygate_policy, request *C.keygate_request) {
-		text = written(func(buffer *C.char, size C.size_t) C.size_t {
-			return C.keygate_explain(policy, request, C.keygate_language(language), buffer, size)
-		})
-	})
-	return text
+func (p *Policy) Explain(method, target string, h http.Header, language Language) string {
+	m := p.shared()
+	defer runtime.KeepAlive(m)
+	return explain(m.storage, newRequest(method, target, h), language)
 }
 
 // Finding is one of the things that Explain finds, a row in the table of findings of keygate.h.
 type Finding uint32
 
 // String gives the finding's name, "bearer_no_space" for example.
-func (f Finding) String() string { return C.GoString(C.keygate_finding_name(C.uint32_t(f))) }
+func (f Finding) String() string { return findingName(f) }
 
 // MarshalText gives the finding's name.
 func (f Finding) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
 // Text is what the finding means, in one sentence.
-func (f Finding) Text(language Language) string {
-	return C.GoString(C.keygate_finding_text(C.uint32_t(f), C.keygate_language(language)))
-}
+func (f Finding) Text(language Language) string { return findingText(f, language) }
 
 // Lint is one of the things that are probably a mistake in a configuration, a row in the table of lints
 // of keygate.h.
 type Lint uint32
 
 // String gives the lint's name, "key_short" for example.
-func (l Lint) String() string { return C.GoString(C.keygate_lint_name(C.uint32_t(l))) }
+func (l Lint) String() string { return lintName(l) }
 
 // MarshalText gives the lint's name.
 func (l Lint) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
 // Text is what is wrong and what to change, in one sentence.
-func (l Lint) Text(language Language) string {
-	return C.GoString(C.keygate_lint_text(C.uint32_t(l), C.keygate_language(language)))
-}
+func (l Lint) Text(language Language) string { return lintText(l, language) }
 
 // Lints gives what is probably a mistake in the configuration. Log each as a warning, when the program
 // starts and when it reloads.
 func (p *Policy) Lints() []Lint {
-	m := p.shared()
-	defer runtime.KeepAlive(m)
 	found := []Lint{}
-	for bits := C.keygate_lints(m.storage); bits != 0; bits &= bits - 1 {
+	for bits := p.shared().lints; bits != 0; bits &= bits - 1 {
 		found = append(found, Lint(bits&-bits))
 	}
 	return found
@@ -65,12 +53,12 @@ func (p *Policy) Lints() []Lint {
 
 // Findings gives what Explain finds, as codes. It is for the operator too.
 func (p *Policy) Findings(method, target string, h http.Header) []Finding {
+	m := p.shared()
+	defer runtime.KeepAlive(m)
 	found := []Finding{}
-	p.withRequest(method, target, h, func(policy *C.keygate_policy, request *C.keygate_request) {
-		for bits := C.keygate_findings(policy, request); bits != 0; bits &= bits - 1 {
-			found = append(found, Finding(bits&-bits))
-		}
-	})
+	for bits := findings(m.storage, newRequest(method, target, h)); bits != 0; bits &= bits - 1 {
+		found = append(found, Finding(bits&-bits))
+	}
 	return found
 }
 
@@ -104,25 +92,23 @@ func withHost(h http.Header, host string) http.Header {
 	return with
 }
 
-// withRequest lends the whole request to C, in the order of the names. Keys that are not canonical
-// are left out here as they are in Decide: net/http makes none, so no client sent them.
-func (p *Policy) withRequest(method, target string, h http.Header, do func(*C.keygate_policy, *C.keygate_request)) {
-	m := p.shared()
-	var pins runtime.Pinner
-	defer pins.Unpin()
-	var fields [][2]string
+// request is a whole request, in the order of the names.
+type request struct {
+	method, target string
+	fields         [][2]string
+}
+
+// newRequest leaves out keys that are not canonical, as Decide does: net/http makes none, so no client
+// sent them.
+func newRequest(method, target string, h http.Header) *request {
+	r := &request{method: method, target: target}
 	for _, name := range slices.Sorted(maps.Keys(h)) {
 		if name != http.CanonicalHeaderKey(name) {
 			continue
 		}
 		for _, value := range h[name] {
-			fields = append(fields, [2]string{name, value})
+			r.fields = append(r.fields, [2]string{name, value})
 		}
 	}
-	request := C.keygate_request{size: C.sizeof_keygate_request, method: pinned(&pins, method), target: pinned(&pins, target)}
-	request.headers, request.header_count = lent(&pins, fields, func(field [2]string) C.keygate_header {
-		return C.keygate_header{name: pinned(&pins, field[0]), value: pinned(&pins, field[1])}
-	})
-	do(m.storage, &request)
-	runtime.KeepAlive(m)
+	return r
 }

@@ -1,48 +1,16 @@
 // Package keygate decides whether an HTTP request carries a right API key.
 //
-// All of the policy is in the keygate library, which is linked in through cgo. This package
-// translates: one C call for a decision, and no allocation.
+// All of the policy is in the keygate library, and this package translates. With cgo on linux/amd64 the
+// library is linked in (archive.go); everywhere else it is WebAssembly that wazero runs (wasm.go). Either
+// way a decision is one call of the library, and no allocation.
 package keygate
 
-/*
-#cgo CFLAGS: -I${SRCDIR}
-#cgo linux,amd64 LDFLAGS: ${SRCDIR}/libkeygate_linux_amd64.a
-#cgo linux,arm64 LDFLAGS: ${SRCDIR}/libkeygate_linux_arm64.a
-#cgo noescape decide
-#cgo nocallback decide
-#cgo noescape drops
-#cgo nocallback drops
-
-#include "library.h"
-
-// With this in it, the package changes whenever the library does, and so is linked anew.
-static const char library[] __attribute__((used)) = KEYGATE_LIBRARY;
-
-static keygate_str text(_GoString_ s) {
-	return (keygate_str){_GoStringPtr(s), _GoStringLen(s)};
-}
-
-// Of the headers, the only one that matters, where count is 1.
-static void decide(const keygate_policy *policy, _GoString_ method, _GoString_ target,
-		size_t count, _GoString_ name, _GoString_ value, keygate_decision *decision) {
-	keygate_header header = {text(name), text(value)};
-	keygate_request request = {sizeof request, text(method), text(target), &header, count};
-	decision->size = sizeof *decision;
-	keygate_decide(policy, &request, decision);
-}
-
-static bool drops(const keygate_policy *policy, keygate_decision decision, _GoString_ name, _GoString_ value) {
-	return keygate_policy_drops(policy, &decision, text(name), text(value));
-}
-*/
-import "C"
-
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"runtime"
 	"strings"
-	"unsafe"
 )
 
 // Language is what texts for the operator are written in. The zero value is English.
@@ -50,9 +18,9 @@ type Language int32
 
 const (
 	// English is the language of Error.
-	English Language = C.KEYGATE_LANGUAGE_EN
+	English Language = keygateLanguageEn
 	// Chinese is simplified.
-	Chinese Language = C.KEYGATE_LANGUAGE_ZH
+	Chinese Language = keygateLanguageZh
 )
 
 // MatchMode says which of several credentials decides. The zero value is MatchFirst.
@@ -60,9 +28,9 @@ type MatchMode int32
 
 const (
 	// MatchFirst: that of the first source that is present.
-	MatchFirst MatchMode = C.KEYGATE_MATCH_FIRST
+	MatchFirst MatchMode = keygateMatchFirst
 	// MatchAny: a right key in any source is enough.
-	MatchAny MatchMode = C.KEYGATE_MATCH_ANY
+	MatchAny MatchMode = keygateMatchAny
 )
 
 // PreflightMode says which requests pass as a preflight. The zero value is PreflightOptions.
@@ -70,11 +38,11 @@ type PreflightMode int32
 
 const (
 	// PreflightOptions: every OPTIONS request.
-	PreflightOptions PreflightMode = C.KEYGATE_PREFLIGHT_OPTIONS
+	PreflightOptions PreflightMode = keygatePreflightOptions
 	// PreflightCORS: an OPTIONS request with both Origin and Access-Control-Request-Method.
-	PreflightCORS PreflightMode = C.KEYGATE_PREFLIGHT_CORS
+	PreflightCORS PreflightMode = keygatePreflightCors
 	// PreflightNone: none.
-	PreflightNone PreflightMode = C.KEYGATE_PREFLIGHT_NONE
+	PreflightNone PreflightMode = keygatePreflightNone
 )
 
 // StripMode says which of the sources' headers are dropped before a request is forwarded. The zero
@@ -83,11 +51,11 @@ type StripMode int32
 
 const (
 	// StripSources: all of them.
-	StripSources StripMode = C.KEYGATE_STRIP_SOURCES
+	StripSources StripMode = keygateStripSources
 	// StripMatched: those whose value holds one of the gate's keys.
-	StripMatched StripMode = C.KEYGATE_STRIP_MATCHED
+	StripMatched StripMode = keygateStripMatched
 	// StripOff: none.
-	StripOff StripMode = C.KEYGATE_STRIP_OFF
+	StripOff StripMode = keygateStripOff
 )
 
 // named gives the name that a choice has in a configuration.
@@ -112,31 +80,28 @@ type AuthMode int32
 
 const (
 	// Strict: every request but OPTIONS needs a key.
-	Strict AuthMode = C.KEYGATE_MODE_STRICT
+	Strict AuthMode = keygateModeStrict
 	// Off: no request needs a key.
-	Off AuthMode = C.KEYGATE_MODE_OFF
+	Off AuthMode = keygateModeOff
 	// AllExceptHealth: every request needs a key but OPTIONS, and GET or HEAD of an exempt path.
-	AllExceptHealth AuthMode = C.KEYGATE_MODE_ALL_EXCEPT_HEALTH
+	AllExceptHealth AuthMode = keygateModeAllExceptHealth
 	// Auto resolves to AllExceptHealth with Config.AllowLANAccess and to Off without.
-	Auto AuthMode = C.KEYGATE_MODE_AUTO
+	Auto AuthMode = keygateModeAuto
 )
 
 // String gives the name that the mode has in a configuration.
-func (m AuthMode) String() string { return C.GoString(C.keygate_mode_name(C.keygate_mode(m))) }
+func (m AuthMode) String() string { return modeName(m) }
 
 // MarshalText gives the mode's name.
 func (m AuthMode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // UnmarshalText takes a mode's name. The text is not repeated in an error: it may be a key.
 func (m *AuthMode) UnmarshalText(name []byte) error {
-	var pins runtime.Pinner
-	defer pins.Unpin()
-	var mode C.keygate_mode
-	status := Status(C.keygate_mode_parse(pinned(&pins, string(name)), &mode))
+	mode, status := parseMode(string(name))
 	if status != ok {
 		return status
 	}
-	*m = AuthMode(mode)
+	*m = mode
 	return nil
 }
 
@@ -145,24 +110,22 @@ type Reason int32
 
 // The reasons. The first four allow, the others deny.
 const (
-	AuthOff            Reason = C.KEYGATE_REASON_AUTH_OFF
-	Preflight          Reason = C.KEYGATE_REASON_PREFLIGHT
-	Health             Reason = C.KEYGATE_REASON_HEALTH
-	KeyMatched         Reason = C.KEYGATE_REASON_KEY_MATCHED
-	NoKeyConfigured    Reason = C.KEYGATE_REASON_NO_KEY_CONFIGURED
-	CredentialMissing  Reason = C.KEYGATE_REASON_CREDENTIAL_MISSING
-	CredentialUnusable Reason = C.KEYGATE_REASON_CREDENTIAL_UNUSABLE
-	KeyMismatch        Reason = C.KEYGATE_REASON_KEY_MISMATCH
-	InvalidCall        Reason = C.KEYGATE_REASON_INVALID_CALL
+	AuthOff            Reason = keygateReasonAuthOff
+	Preflight          Reason = keygateReasonPreflight
+	Health             Reason = keygateReasonHealth
+	KeyMatched         Reason = keygateReasonKeyMatched
+	NoKeyConfigured    Reason = keygateReasonNoKeyConfigured
+	CredentialMissing  Reason = keygateReasonCredentialMissing
+	CredentialUnusable Reason = keygateReasonCredentialUnusable
+	KeyMismatch        Reason = keygateReasonKeyMismatch
+	InvalidCall        Reason = keygateReasonInvalidCall
 )
 
 // String gives the reason's name, "key_mismatch" for example.
-func (r Reason) String() string { return C.GoString(C.keygate_reason_name(C.keygate_reason(r))) }
+func (r Reason) String() string { return reasonName(r) }
 
 // Text is one sentence for the operator's log.
-func (r Reason) Text(language Language) string {
-	return C.GoString(C.keygate_reason_text(C.keygate_reason(r), C.keygate_language(language)))
-}
+func (r Reason) Text(language Language) string { return reasonText(r, language) }
 
 // Decision is what was decided and why. It holds no byte of a key or of a credential. The zero
 // value denies.
@@ -180,23 +143,17 @@ type Decision struct {
 	BearerStripped bool
 }
 
-func (d Decision) c() C.keygate_decision {
-	decision := C.keygate_decision{
-		size:           C.sizeof_keygate_decision,
-		reason:         C.keygate_reason(d.Reason),
-		effective_mode: C.keygate_mode(d.EffectiveMode),
-	}
-	if d.Allow {
-		decision.verdict = C.KEYGATE_ALLOW
-	}
-	return decision
+// outcome is a keygate_decision as it comes from the library.
+type outcome struct {
+	allow       bool
+	reason      Reason
+	mode        AuthMode
+	source, key int
+	flags       uint32
 }
 
 // Body is what a denied request is answered with, of type application/json.
-func (d Decision) Body() string {
-	decision := d.c()
-	return C.GoString(C.keygate_denial_body(&decision))
-}
+func (d Decision) Body() string { return denialBody(d) }
 
 // Policy decides. It never changes, any number of goroutines may use it, and a copy is the same
 // policy. A nil or zero Policy denies everything. Its keys are wiped once nothing refers to it.
@@ -207,7 +164,7 @@ type Policy struct {
 // made is what the copies of a Policy share. The storage is an object of its own, so that it can
 // outlive this one until it is wiped.
 type made struct {
-	storage *C.keygate_policy
+	storage *storage
 	wanted  []wanted
 	sources []string
 	labels  []string
@@ -217,6 +174,9 @@ type made struct {
 	firstDecides bool
 	// lengths has bit n % 64 set where a header that may have to be dropped has a name of n bytes.
 	lengths uint64
+	// The modes, as configured and in force, and the lints.
+	authMode, effectiveMode AuthMode
+	lints                   uint32
 }
 
 // wanted is a header that may matter for a decision.
@@ -225,37 +185,22 @@ type wanted struct {
 	key  string // as in an http.Header
 }
 
-func newPolicy(build func(*C.keygate_policy, *C.keygate_config_error) C.keygate_status) (*Policy, error) {
-	if err := checkABI(); err != nil {
+func newPolicy(build func(*storage, *configError) Status) (*Policy, error) {
+	if err := usable(); err != nil {
 		return nil, err
 	}
-	storage := new(C.keygate_policy)
-	from := C.keygate_config_error{size: C.sizeof_keygate_config_error}
-	if err := refused(build(storage, &from), &from); err != nil {
+	m := &made{storage: new(storage)}
+	var from configError
+	if err := refused(build(m.storage, &from), &from); err != nil {
 		return nil, err
 	}
-	m := &made{
-		storage:      storage,
-		firstDecides: bool(C.keygate_policy_first_decides(storage)),
-		lengths:      uint64(C.keygate_policy_name_lengths(storage)),
-		identity:     copied(C.keygate_policy_identity_header(storage)),
-	}
-	for i := range C.keygate_policy_wanted_count(storage) {
-		name := copied(C.keygate_policy_wanted_name(storage, i))
-		m.wanted = append(m.wanted, wanted{name, http.CanonicalHeaderKey(name)})
-	}
-	for i := C.size_t(0); ; i++ {
-		name := C.keygate_policy_source_name(storage, i)
-		if name.len == 0 {
-			break
-		}
-		m.sources = append(m.sources, copied(name))
-	}
-	for i := range C.keygate_policy_key_count(storage) {
-		m.labels = append(m.labels, copied(C.keygate_policy_key_label(storage, i)))
-	}
-	runtime.AddCleanup(m, func(storage *C.keygate_policy) { C.keygate_policy_wipe(storage) }, storage)
+	m.look()
+	runtime.AddCleanup(m, wipe, m.storage)
 	return &Policy{m}, nil
+}
+
+func (m *made) want(name string) {
+	m.wanted = append(m.wanted, wanted{name, http.CanonicalHeaderKey(name)})
 }
 
 func (p *Policy) shared() *made {
@@ -276,18 +221,10 @@ func (p *Policy) String() string { return "keygate.Policy" }
 func (p *Policy) KeyCount() int { return len(p.shared().labels) }
 
 // AuthMode gives the mode as configured. It is Strict for a nil or zero Policy.
-func (p *Policy) AuthMode() AuthMode {
-	m := p.shared()
-	defer runtime.KeepAlive(m)
-	return AuthMode(C.keygate_policy_auth_mode(m.storage))
-}
+func (p *Policy) AuthMode() AuthMode { return p.shared().authMode }
 
 // EffectiveMode gives the mode in force, Auto being resolved. With Off, nobody is asked for a key.
-func (p *Policy) EffectiveMode() AuthMode {
-	m := p.shared()
-	defer runtime.KeepAlive(m)
-	return AuthMode(C.keygate_policy_effective_mode(m.storage))
-}
+func (p *Policy) EffectiveMode() AuthMode { return p.shared().effectiveMode }
 
 // Decide decides about a request from its method, its target as received (neither normalised nor
 // decoded, with its query) and its headers.
@@ -298,25 +235,25 @@ func (p *Policy) EffectiveMode() AuthMode {
 // occurrence of the first source that is present does.
 func (p *Policy) Decide(method, target string, h http.Header) Decision {
 	m := p.shared()
-	var d C.keygate_decision
+	var d outcome
 	if m.firstDecides {
 		name, value, count := m.first(h)
-		C.decide(m.storage, method, target, count, name, value, &d)
+		d = decideFirst(m.storage, method, target, count, name, value)
 		runtime.KeepAlive(m)
 	} else {
 		d = p.decideWhole(strings.Clone(method), strings.Clone(target), h)
 	}
 	decision := Decision{
-		Allow:          d.verdict == C.KEYGATE_ALLOW,
-		Reason:         Reason(d.reason),
-		EffectiveMode:  AuthMode(d.effective_mode),
-		Key:            int(d.key),
-		BearerStripped: d.flags&C.KEYGATE_BEARER_STRIPPED != 0,
+		Allow:          d.allow,
+		Reason:         d.reason,
+		EffectiveMode:  d.mode,
+		Key:            d.key,
+		BearerStripped: d.flags&keygateBearerStripped != 0,
 	}
-	if i := int(d.source); i >= 0 && i < len(m.sources) {
+	if i := d.source; i >= 0 && i < len(m.sources) {
 		decision.Source = m.sources[i]
 	}
-	if i := int(d.key); i >= 0 && i < len(m.labels) {
+	if i := d.key; i >= 0 && i < len(m.labels) {
 		decision.KeyLabel = m.labels[i]
 	}
 	return decision
@@ -329,7 +266,7 @@ func (p *Policy) DecideRequest(r *http.Request) Decision {
 }
 
 // first gives the first value of the first wanted header that is present.
-func (m *made) first(h http.Header) (name, value string, count C.size_t) {
+func (m *made) first(h http.Header) (name, value string, count int) {
 	for i := range m.wanted {
 		wanted := &m.wanted[i]
 		if values := h[wanted.key]; len(values) > 0 {
@@ -341,17 +278,16 @@ func (m *made) first(h http.Header) (name, value string, count C.size_t) {
 
 // decideWhole decides where every wanted header may matter. The texts are the caller's copies: those of
 // Decide must not escape.
-func (p *Policy) decideWhole(method, target string, h http.Header) (d C.keygate_decision) {
-	d.size = C.sizeof_keygate_decision
+func (p *Policy) decideWhole(method, target string, h http.Header) outcome {
+	m := p.shared()
 	wanted := http.Header{}
-	for _, header := range p.shared().wanted {
+	for _, header := range m.wanted {
 		if values := h[header.key]; len(values) > 0 {
 			wanted[header.key] = values
 		}
 	}
-	p.withRequest(method, target, wanted, func(policy *C.keygate_policy, request *C.keygate_request) {
-		C.keygate_decide(policy, request, &d)
-	})
+	d := decideWhole(m.storage, newRequest(method, target, wanted))
+	runtime.KeepAlive(m)
 	return d
 }
 
@@ -364,7 +300,7 @@ func (p *Policy) Drops(d Decision, name, value string) bool {
 	if d.Allow && m.lengths>>(len(name)&63)&1 == 0 {
 		return false
 	}
-	drops := bool(C.drops(m.storage, d.c(), name, value))
+	drops := drops(m.storage, d, name, value)
 	runtime.KeepAlive(m)
 	return drops
 }
@@ -381,15 +317,8 @@ func (p *Policy) Identity(d Decision) (name, label string) {
 // DenialHeader gives the headers that a denied request is answered with, beside status 401 and Body.
 func (p *Policy) DenialHeader(d Decision) http.Header {
 	m := p.shared()
-	decision := d.c()
 	h := http.Header{}
-	for i := C.size_t(0); ; i++ {
-		var header C.keygate_header // a fresh one: it may come to hold a pointer into the policy
-		if !C.keygate_denial_header(m.storage, &decision, i, &header) {
-			break
-		}
-		h.Add(copied(header.name), copied(header.value))
-	}
+	denialHeaders(m.storage, d, h.Add)
 	runtime.KeepAlive(m)
 	return h
 }
@@ -397,18 +326,9 @@ func (p *Policy) DenialHeader(d Decision) http.Header {
 // GenerateKey makes a fresh key: "sk-" and 32 hexadecimal digits.
 func GenerateKey() Secret {
 	var random [16]byte
-	readRandom(random[:])
-	var buffer [C.KEYGATE_GENERATED_KEY_SIZE]byte
-	n := C.keygate_generate_key((*C.uint8_t)(&random[0]), (*C.char)(unsafe.Pointer(&buffer[0])), C.size_t(len(buffer)))
-	return NewSecret(string(buffer[:n]))
+	_, _ = rand.Read(random[:]) // never fails: where the system has no randomness, it ends the program
+	return NewSecret(generateKey(random))
 }
 
 // Version is the version of the library.
-func Version() string { return C.GoString(C.keygate_version()) }
-
-func checkABI() error {
-	if v := C.keygate_abi_version(); v != C.KEYGATE_ABI_VERSION {
-		return fmt.Errorf("%w: the library has interface %d, this package needs %d", ErrConfig, v, C.KEYGATE_ABI_VERSION)
-	}
-	return nil
-}
+func Version() string { return version() }
