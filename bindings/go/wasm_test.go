@@ -1,0 +1,215 @@
+//go:build !cgo || !linux || !amd64 || keygate_wasm
+
+package keygate
+
+import (
+	"bytes"
+	"math"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// watched has every instance that is made from now on.
+func watched(t *testing.T) (all func() []*instance) {
+	var lock sync.Mutex
+	var made []*instance
+	instances = sync.Pool{New: func() any {
+		i := newInstance()
+		lock.Lock()
+		defer lock.Unlock()
+		made = append(made, i)
+		return i
+	}}
+	t.Cleanup(func() { instances = sync.Pool{New: func() any { return newInstance() }} })
+	return func() []*instance {
+		lock.Lock()
+		defer lock.Unlock()
+		return made
+	}
+}
+
+const secret = "s3cr3t-0123456789abcdef"
+
+// After any call, what was in it is nowhere in a module's memory, the module's own stack included.
+func TestNothingIsKept(t *testing.T) {
+	all := watched(t)
+	clean := func(after string) {
+		t.Helper()
+		if len(all()) == 0 {
+			t.Fatal("no instance was made")
+		}
+		for _, i := range all() {
+			for _, part := range []string{secret[:8], secret[len(secret)-8:]} {
+				if at := bytes.Index(i.bytes, []byte(part)); at >= 0 {
+					t.Errorf("after %s, a key is at %d of %d", after, at, len(i.bytes))
+				}
+			}
+		}
+	}
+	keys, err := ParseKeyFile([]byte(secret + " label=laptop\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	clean("ParseKeyFile")
+	// So long that a memory grows, and moves, while keys are in it.
+	long := strings.Repeat(" ", 3*page)
+	policies := map[string]func() (*Policy, error){
+		"New":   func() (*Policy, error) { return New(Config{Keys: keys}) },
+		"Parse": func() (*Policy, error) { return Parse([]byte(`{"auth_mode":"strict","api_key":"` + secret + `"}`)) },
+		"Parse of a long text": func() (*Policy, error) {
+			return Parse([]byte(`{"auth_mode":"strict","api_key":"` + secret + `"}` + long))
+		},
+		"Parse with keys beside": func() (*Policy, error) { return Parse([]byte(`{"auth_mode":"strict"}`), keys...) },
+	}
+	for name, make := range policies {
+		policy, err := make()
+		if err != nil {
+			t.Fatal(err)
+		}
+		clean(name)
+		for _, value := range []string{secret, "x" + secret, secret[1:]} {
+			h := http.Header{"X-Api-Key": {value}, "Accept": {value + long}}
+			d := policy.Decide("GET", "/"+secret, h)
+			if d.Allow != (value == secret) {
+				t.Errorf("%+v", d)
+			}
+			clean("Decide")
+			policy.Drops(d, "x-api-key", value)
+			clean("Drops")
+			policy.Findings("GET", "/?key="+secret, h)
+			clean("Findings")
+			policy.Explain("GET", "/?key="+secret, h, English)
+			clean("Explain")
+			policy.DenialHeader(d)
+			clean("DenialHeader")
+		}
+	}
+	for _, text := range []string{`{"api_key":"` + secret + `"`, `{"` + secret + `":1}`, `{"auth_mode":"` + secret + `"}`} {
+		if _, err := Parse([]byte(text)); err == nil {
+			t.Fatal(text)
+		}
+		clean("a bad configuration")
+	}
+	var mode AuthMode
+	_ = mode.UnmarshalText([]byte(secret))
+	clean("UnmarshalText")
+	key := GenerateKey().Reveal()
+	for _, i := range all() {
+		if bytes.Contains(i.bytes, []byte(key[3:])) {
+			t.Error("a key that was generated is kept")
+		}
+	}
+}
+
+// What the module cannot do ends in a deny, and the instance that it happened in decides no more.
+func TestTrapDenies(t *testing.T) {
+	watched(t)
+	policy, err := New(Config{AuthMode: AllExceptHealth, APIKey: NewSecret(secret)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := lend(policy.made.storage)
+	request := i.take(sizeofRequest)
+	i.request(request, "GET", "/x")
+	// One header, where there is no memory.
+	i.word(request+atRequestHeaders, math.MaxUint32&^(page-1)-page)
+	i.word(request+atRequestHeaderCount, 1)
+	d := i.decided(request)
+	if i.failed != keygateErrState {
+		t.Fatalf("there was no trap: %+v", d)
+	}
+	if d != (outcome{reason: InvalidCall, source: -1, key: -1}) {
+		t.Errorf("%+v", d)
+	}
+	if again := i.decided(request); again != d {
+		t.Errorf("%+v", again)
+	}
+	i.release()
+	if !i.module.IsClosed() || bytes.ContainsFunc(i.bytes, func(r rune) bool { return r != 0 }) {
+		t.Error("it is not closed and empty")
+	}
+	for range 10 {
+		if d := policy.Decide("GET", "/healthz", nil); !d.Allow || d.Reason != Health {
+			t.Fatalf("%+v", d)
+		}
+	}
+}
+
+// What needs more memory than an instance may have is denied, dropped or an error, and nothing of it is kept.
+func TestTooLarge(t *testing.T) {
+	watched(t)
+	policy, err := New(Config{AuthMode: Off, Match: MatchAny})
+	if err != nil {
+		t.Fatal(err)
+	}
+	huge := strings.Repeat("x", most)
+	large := huge[:most/4]
+	for text, fits := range map[string]bool{large: true, huge: false} {
+		for name, d := range map[string]Decision{
+			"target": policy.Decide("GET", "/"+text, nil),
+			"header": policy.Decide("GET", "/", http.Header{"X-Api-Key": {text}, "Authorization": {text}}),
+		} {
+			if d.Allow != fits || !fits && d.Reason != InvalidCall {
+				t.Errorf("%s of %d bytes: %+v", name, len(text), d)
+			}
+		}
+		allowed := Decision{Allow: true, Reason: KeyMatched}
+		if got := policy.Drops(allowed, "upgrade", text); got == fits {
+			t.Errorf("a value of %d bytes: dropped: %v", len(text), got)
+		}
+		if got := policy.Explain("GET", "/"+text, nil, English); (got != "") != fits {
+			t.Errorf("a target of %d bytes is explained: %q", len(text), got)
+		}
+	}
+	for name, err := range map[string]error{
+		"New":          func() error { _, err := New(Config{APIKey: NewSecret(huge)}); return err }(),
+		"Parse":        func() error { _, err := Parse([]byte(`{"auth_mode":"off"}` + huge)); return err }(),
+		"ParseKeyFile": func() error { _, err := ParseKeyFile([]byte(huge)); return err }(),
+	} {
+		if err == nil || !strings.Contains(err.Error(), " ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A memory that has grown is wiped where it was, and not kept.
+func TestGrownMemory(t *testing.T) {
+	watched(t)
+	i := lend(nil)
+	lay(i, i.take(sizeofStr), secret)
+	before := i.bytes
+	i.take(kept)
+	if i.failed != ok || !bytes.Contains(i.bytes, []byte(secret)) {
+		t.Fatal("it has not grown")
+	}
+	if &before[0] != &i.bytes[0] && bytes.Contains(before, []byte(secret)) {
+		t.Error("the key is where the memory was")
+	}
+	if i.release(); !i.module.IsClosed() || bytes.Contains(i.bytes, []byte(secret)) {
+		t.Error("it is kept")
+	}
+	for range 100 { // as many as may be used again, with what grows and what does not
+		i := lend(nil)
+		i.take(page)
+		i.release()
+		if i.module.IsClosed() || len(i.bytes) > kept {
+			t.Fatalf("%d bytes, closed: %v", len(i.bytes), i.module.IsClosed())
+		}
+	}
+}
+
+// Instances that nobody uses are given back to the system.
+func TestInstancesAreClosed(t *testing.T) {
+	i := newInstance()
+	module := i.module
+	i = nil
+	for range 100 {
+		if runtime.GC(); module.IsClosed() {
+			return
+		}
+	}
+	t.Error("it is still there")
+}
