@@ -17,7 +17,7 @@ test-sdk: $(KEYGATE_HOSTS) ## The vendors' clients through KEYGATE_HOSTS
 	tests/hosts/run.sh requirements-sdk.txt test_sdk.py
 
 .PHONY: test-more-hosts
-test-more-hosts: test-tower test-wasm test-python test-lua ## Test the hosts that `make test` leaves out
+test-more-hosts: test-go-wasm test-tower test-wasm test-python test-lua ## Test the hosts that `make test` leaves out
 
 ##@ Heavier checks
 

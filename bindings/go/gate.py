@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The adapter of keygate-proxy. bindings/adapter.py says what it does."""
+"""The adapter of keygate-proxy, with KEYGATE_GO=wasm of the one that runs keygate.wasm. bindings/adapter.py
+says what it does."""
 
 import os
 import sys
@@ -9,11 +10,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import adapter  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-PROXY = adapter.ROOT / "target/go/keygate-proxy"
+WASM = os.environ.get("KEYGATE_GO") == "wasm"
+PROXY = adapter.ROOT / "target/go" / ("keygate-proxy-wasm" if WASM else "keygate-proxy")
 
 
 def run(config, upstream, listen):
-    adapter.build("make", "go", artifact=PROXY)
+    adapter.build("make", "go-wasm" if WASM else "go", artifact=PROXY)
     if not config.exists():  # the proxy would write one
         raise adapter.Refused("the configuration cannot be read: there is no such file")
     os.environ.pop("KEYGATE_API_KEY", None)  # a second place of keys, which the proxy would refuse

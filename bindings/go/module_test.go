@@ -6,7 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -22,10 +22,13 @@ func contents(t *testing.T, path string) string {
 
 // The header and the library in this folder are those of the sources, by way of `make lib`.
 func TestLibraryIsTheHeaders(t *testing.T) {
-	archive := contents(t, "libkeygate_"+runtime.GOOS+"_"+runtime.GOARCH+".a")
+	archive := contents(t, "libkeygate_linux_amd64.a")
 	want := contents(t, "../../include/keygate.h") + fmt.Sprintf("#define KEYGATE_LIBRARY \"%x\"\n", sha256.Sum256([]byte(archive)))
 	if contents(t, "keygate.h") != want {
 		t.Error("keygate.h is not include/keygate.h with the library's hash; run make lib")
+	}
+	if contents(t, "keygate.wasm") != contents(t, "../../target/wasm/keygate.wasm") {
+		t.Error("keygate.wasm is not what was built last; run make wasm")
 	}
 }
 
@@ -70,6 +73,9 @@ func main() {
 `
 )
 
+// needed is what this module requires.
+const needed = "require github.com/tetratelabs/wazero v1.10.1\n"
+
 // user is a module of its own that uses this one.
 type user struct {
 	*testing.T
@@ -103,27 +109,47 @@ func (u user) try(arguments ...string) (string, error) {
 	return string(output), err
 }
 
-// Where it cannot be built, it says why, once, and not which names are not there.
+// Where a file is missing that is built and not committed, it says so, once, and not which names are not there.
 func TestWhatIsMissing(t *testing.T) {
 	module := t.TempDir()
 	if err := os.CopyFS(module, os.DirFS(".")); err != nil {
 		t.Fatal(err)
 	}
-	goMod := "require " + name + " v0.0.0\nreplace " + name + " => " + module + "\n"
-	says := func(want string, env ...string) {
-		t.Helper()
-		u := newUser(t, goMod, append(env, "GOFLAGS=-mod=mod -buildvcs=false")...)
-		output, err := u.try("build", ".")
-		if err == nil || strings.Count(output, want) == 0 || strings.Contains(output, "undefined") || strings.Count(output, "\n") > 6 {
-			t.Errorf("%v: %v\n%s", env, err, output)
-		}
-	}
-	says("keygate needs cgo: set CGO_ENABLED=1", "CGO_ENABLED=0")
-	for _, file := range []string{"libkeygate_" + runtime.GOOS + "_" + runtime.GOARCH + ".a", "keygate.h"} {
-		if err := os.Remove(filepath.Join(module, file)); err != nil {
+	goMod := needed + "require " + name + " v0.0.0\nreplace " + name + " => " + module + "\n"
+	for _, c := range []struct{ file, want, cgo string }{
+		{"libkeygate_linux_amd64.a", "the keygate library is not in this folder", "CGO_ENABLED=1"},
+		{"keygate.h", "the keygate library is not in this folder", "CGO_ENABLED=1"},
+		{"keygate.wasm", "pattern keygate.wasm: no matching files found", "CGO_ENABLED=0"},
+	} {
+		if err := os.Remove(filepath.Join(module, c.file)); err != nil {
 			t.Fatal(err)
 		}
-		says("the keygate library is not in this folder", "CGO_ENABLED=1")
+		u := newUser(t, goMod, c.cgo, "GOFLAGS=-mod=mod -buildvcs=false")
+		output, err := u.try("build", ".")
+		if err == nil || !strings.Contains(output, c.want) || strings.Contains(output, "undefined") || strings.Count(output, "\n") > 6 {
+			t.Errorf("without %s: %v\n%s", c.file, err, output)
+		}
+	}
+}
+
+// ways are the two of running the library, and what tells which one a program has: its list of modules.
+var ways = map[string]bool{"CGO_ENABLED=1": false, "CGO_ENABLED=0": true}
+
+// works runs the program, and builds it for platforms that the library is not linked in for.
+func (u user) works(wazero bool, arguments ...string) {
+	u.Helper()
+	if output := u.run(append(append([]string{"run"}, arguments...), ".")...); output != "<nil> key_matched\n" {
+		u.Errorf("%q", output)
+	}
+	program := filepath.Join(u.folder, "program")
+	u.run(append(append([]string{"build"}, arguments...), "-o", program, ".")...)
+	if modules := u.run("version", "-m", program); strings.Contains(modules, "github.com/tetratelabs/wazero") != wazero {
+		u.Error(modules)
+	}
+	for _, platform := range []string{"GOOS=darwin GOARCH=arm64", "GOOS=windows GOARCH=amd64", "GOOS=linux GOARCH=arm64"} {
+		other := u
+		other.env = append(append(slices.Clone(u.env), "CGO_ENABLED=0"), strings.Fields(platform)...)
+		other.run(append(append([]string{"build"}, arguments...), "-o", program, ".")...)
 	}
 }
 
@@ -133,31 +159,38 @@ func TestVendoring(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := newUser(t, "require "+name+" v0.0.0\nreplace "+name+" => "+module+"\n", "GOFLAGS=-buildvcs=false")
-	u.run("mod", "vendor")
-	vendored := filepath.Join(u.folder, "vendor", name)
-	if flags := u.run("list", "-mod=vendor", "-f", "{{.Dir}} {{.CgoLDFLAGS}}", name); !strings.HasPrefix(flags, vendored+" ") || strings.Contains(flags, module) {
-		t.Errorf("not from the vendor folder: %s", flags)
-	}
-	if output := u.run("run", "-mod=vendor", "."); output != "<nil> key_matched\n" {
-		t.Errorf("%q", output)
-	}
-	for _, file := range []string{"keygate.h", "libkeygate_" + runtime.GOOS + "_" + runtime.GOARCH + ".a"} {
-		if _, err := os.Stat(filepath.Join(vendored, file)); err != nil {
-			t.Errorf("not in the vendor folder: %v", err)
+	for cgo, wazero := range ways {
+		u := newUser(t, needed+"require "+name+" v0.0.0\nreplace "+name+" => "+module+"\n", cgo, "GOFLAGS=-buildvcs=false")
+		u.run("mod", "tidy")
+		u.run("mod", "vendor")
+		vendored := filepath.Join(u.folder, "vendor", name)
+		if flags := u.run("list", "-mod=vendor", "-f", "{{.Dir}} {{.CgoLDFLAGS}}", name); !strings.HasPrefix(flags, vendored+" ") || strings.Contains(flags, module) {
+			t.Errorf("not from the vendor folder: %s", flags)
+		}
+		u.works(wazero, "-mod=vendor")
+		for _, file := range []string{"keygate.h", "libkeygate_linux_amd64.a", "keygate.wasm"} {
+			if _, err := os.Stat(filepath.Join(vendored, file)); err != nil {
+				t.Errorf("not in the vendor folder: %v", err)
+			}
 		}
 	}
 }
 
-// The packed module is one that `go get` takes.
-func TestGoGet(t *testing.T) {
-	proxy, err := filepath.Abs("../../target/go/module")
+// The packed module is one that `go get` takes. What it requires comes from the folder of downloads, which
+// is another proxy.
+func TestPackedModule(t *testing.T) {
+	packed, err := filepath.Abs("../../target/go/module")
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := newUser(t, "", "GOPROXY=file://"+proxy, "GONOSUMDB="+name, "GOFLAGS=-modcacherw -buildvcs=false", "GOMODCACHE="+t.TempDir())
-	u.run("get", name+"@latest")
-	if output := u.run("run", "."); output != "<nil> key_matched\n" {
-		t.Errorf("%q", output)
+	cache, err := exec.Command("go", "env", "GOMODCACHE").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	downloads := filepath.Join(strings.TrimSpace(string(cache)), "cache", "download")
+	for cgo, wazero := range ways {
+		u := newUser(t, "", cgo, "GOPROXY=file://"+packed+",file://"+downloads, "GONOSUMDB=*", "GOFLAGS=-modcacherw -buildvcs=false", "GOMODCACHE="+t.TempDir())
+		u.run("get", name+"@latest")
+		u.works(wazero)
 	}
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the WebAssembly modules into target/wasm. With rustup's target where it is there
+# Builds the WebAssembly modules into target/wasm; `build.sh library` those of the library alone. With rustup's target where it is there
 # (`rustup target add wasm32-unknown-unknown`); otherwise with Debian's rustc-web, which has the sources of
 # the standard library. Linked by rust-lld, which is in every toolchain of rustup's, or by wasm-ld.
 set -euo pipefail
@@ -44,6 +44,8 @@ functions=$(sed -n 's/^[a-z].*\b\(keygate_[a-z_]*\)(.*/\1/p' include/keygate.h)
 link keygate.wasm libkeygate.a $functions
 # What a gate needs that never explains: no sentences.
 link keygate-gate.wasm libkeygate.a $(grep -v 'explain\|finding\|lint\|generate\|evaluation\|_text$\|status_name' <<<"$functions")
+
+[ "${1:-}" != library ] || exit 0
 
 library keygate-page std,panic_abort
 stack=1048576 # for what is nested deeply

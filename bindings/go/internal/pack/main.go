@@ -1,5 +1,5 @@
-// Command pack writes the module, with the header and the library that are built and not
-// committed, as a folder that serves as a GOPROXY.
+// Command pack writes the module, with what is built and not committed (the header, the library and
+// keygate.wasm), as a folder that serves as a GOPROXY.
 package main
 
 import (
@@ -33,16 +33,12 @@ func pack(folder string) error {
 	if err != nil {
 		return fmt.Errorf("git ls-files: %w", err)
 	}
-	built, err := filepath.Glob("libkeygate_*.a")
-	if err != nil || len(built) == 0 {
-		return errors.New("there is no library; run make lib")
-	}
 	licences, err := filepath.Glob("../../LICENSE*")
 	if err != nil {
 		return err
 	}
-	files := append(strings.Fields(string(committed)), "keygate.h")
-	files = append(append(files, built...), licences...)
+	files := append(strings.Fields(string(committed)), "keygate.h", "libkeygate_linux_amd64.a", "keygate.wasm")
+	files = append(files, licences...)
 
 	versions := filepath.Join(folder, module, "@v")
 	if err := os.MkdirAll(versions, 0o755); err != nil {
