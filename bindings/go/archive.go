@@ -44,6 +44,7 @@ import (
 
 type (
 	storage     = C.keygate_policy
+	outcome     = C.keygate_decision
 	configError struct{ c C.keygate_config_error }
 )
 
@@ -186,27 +187,18 @@ func (m *made) look() {
 	}
 }
 
-func decideFirst(s *storage, method, target string, count int, name, value string) outcome {
-	var d C.keygate_decision
-	C.decide(s, method, target, C.size_t(count), name, value, &d)
-	return outcomeOf(&d)
+func decideFirst(s *storage, method, target string, count int, name, value string, d *outcome) {
+	C.decide(s, method, target, C.size_t(count), name, value, d)
 }
 
 func decideWhole(s *storage, r *request) outcome {
-	d := C.keygate_decision{size: C.sizeof_keygate_decision}
+	d := outcome{size: C.sizeof_keygate_decision}
 	r.lend(func(request *C.keygate_request) { C.keygate_decide(s, request, &d) })
-	return outcomeOf(&d)
+	return d
 }
 
-func outcomeOf(d *C.keygate_decision) outcome {
-	return outcome{
-		allow: d.verdict == C.KEYGATE_ALLOW, reason: Reason(d.reason), mode: AuthMode(d.effective_mode),
-		source: int(d.source), key: int(d.key), flags: uint32(d.flags),
-	}
-}
-
-func (d Decision) c() C.keygate_decision {
-	decision := C.keygate_decision{
+func (d Decision) c() outcome {
+	decision := outcome{
 		size:           C.sizeof_keygate_decision,
 		reason:         C.keygate_reason(d.Reason),
 		effective_mode: C.keygate_mode(d.EffectiveMode),
@@ -217,20 +209,16 @@ func (d Decision) c() C.keygate_decision {
 	return decision
 }
 
-func drops(s *storage, d Decision, name, value string) bool {
-	return bool(C.drops(s, d.c(), name, value))
+func drops(s *storage, d outcome, name, value string) bool {
+	return bool(C.drops(s, d, name, value))
 }
 
-func denialBody(d Decision) string {
-	decision := d.c()
-	return C.GoString(C.keygate_denial_body(&decision))
-}
+func denialBody(d outcome) string { return C.GoString(C.keygate_denial_body(&d)) }
 
-func denialHeaders(s *storage, d Decision, add func(name, value string)) {
-	decision := d.c()
+func denialHeaders(s *storage, d outcome, add func(name, value string)) {
 	for i := C.size_t(0); ; i++ {
 		var header C.keygate_header // a fresh one: it may come to hold a pointer into the policy
-		if !C.keygate_denial_header(s, &decision, i, &header) {
+		if !C.keygate_denial_header(s, &d, i, &header) {
 			return
 		}
 		add(copied(header.name), copied(header.value))

@@ -143,17 +143,8 @@ type Decision struct {
 	BearerStripped bool
 }
 
-// outcome is a keygate_decision as it comes from the library.
-type outcome struct {
-	allow       bool
-	reason      Reason
-	mode        AuthMode
-	source, key int
-	flags       uint32
-}
-
 // Body is what a denied request is answered with, of type application/json.
-func (d Decision) Body() string { return denialBody(d) }
+func (d Decision) Body() string { return denialBody(d.c()) }
 
 // Policy decides. It never changes, any number of goroutines may use it, and a copy is the same
 // policy. A nil or zero Policy denies everything. Its keys are wiped once nothing refers to it.
@@ -238,22 +229,22 @@ func (p *Policy) Decide(method, target string, h http.Header) Decision {
 	var d outcome
 	if m.firstDecides {
 		name, value, count := m.first(h)
-		d = decideFirst(m.storage, method, target, count, name, value)
+		decideFirst(m.storage, method, target, count, name, value, &d)
 		runtime.KeepAlive(m)
 	} else {
 		d = p.decideWhole(strings.Clone(method), strings.Clone(target), h)
 	}
 	decision := Decision{
-		Allow:          d.allow,
-		Reason:         d.reason,
-		EffectiveMode:  d.mode,
-		Key:            d.key,
+		Allow:          d.verdict == keygateAllow,
+		Reason:         Reason(d.reason),
+		EffectiveMode:  AuthMode(d.effective_mode),
+		Key:            int(d.key),
 		BearerStripped: d.flags&keygateBearerStripped != 0,
 	}
-	if i := d.source; i >= 0 && i < len(m.sources) {
+	if i := int(d.source); i >= 0 && i < len(m.sources) {
 		decision.Source = m.sources[i]
 	}
-	if i := d.key; i >= 0 && i < len(m.labels) {
+	if i := int(d.key); i >= 0 && i < len(m.labels) {
 		decision.KeyLabel = m.labels[i]
 	}
 	return decision
@@ -300,7 +291,7 @@ func (p *Policy) Drops(d Decision, name, value string) bool {
 	if d.Allow && m.lengths>>(len(name)&63)&1 == 0 {
 		return false
 	}
-	drops := drops(m.storage, d, name, value)
+	drops := drops(m.storage, d.c(), name, value)
 	runtime.KeepAlive(m)
 	return drops
 }
@@ -318,7 +309,7 @@ func (p *Policy) Identity(d Decision) (name, label string) {
 func (p *Policy) DenialHeader(d Decision) http.Header {
 	m := p.shared()
 	h := http.Header{}
-	denialHeaders(m.storage, d, h.Add)
+	denialHeaders(m.storage, d.c(), h.Add)
 	runtime.KeepAlive(m)
 	return h
 }

@@ -33,6 +33,11 @@ const (
 type (
 	storage     struct{ opaque [sizeofPolicy]byte }
 	configError [sizeofConfigError]byte
+	// outcome has the fields of a keygate_decision by their own names.
+	outcome struct {
+		verdict, reason, effective_mode, source, key int32
+		flags                                        uint32
+	}
 	// place is an address in an instance's memory.
 	place = uint32
 )
@@ -106,8 +111,8 @@ var module = sync.OnceValues(func() (compiled struct {
 	return compiled, err
 })
 
-// instances are those that no call uses.
-var instances = sync.Pool{New: func() any { return newInstance() }}
+// instances are those that no call uses. No more are kept, and no call waits for one.
+var instances = make(chan *instance, 2*runtime.GOMAXPROCS(0))
 
 // instance is the module with a memory of its own. It belongs to one call of this package at a time.
 type instance struct {
@@ -135,8 +140,6 @@ func newInstance() *instance {
 	if err != nil {
 		return i
 	}
-	// The runtime knows all its modules, so that one is not collected before it is closed.
-	runtime.AddCleanup(i, func(module api.Module) { _ = module.Close(context.Background()) }, i.module)
 	for f, name := range names {
 		i.functions[f] = i.module.ExportedFunction("keygate_" + name)
 	}
@@ -150,7 +153,12 @@ func (i *instance) look() { i.bytes, _ = i.module.Memory().Read(0, i.module.Memo
 
 // lend gives an instance, with the policy, where there is one, in its memory.
 func lend(s *storage) *instance {
-	i := instances.Get().(*instance)
+	var i *instance
+	select {
+	case i = <-instances:
+	default:
+		i = newInstance()
+	}
 	at := i.take(sizeofPolicy)
 	if i.policy = 0; s != nil && i.failed == ok {
 		i.policy = at
@@ -162,15 +170,17 @@ func lend(s *storage) *instance {
 // release wipes what the call was about. A memory that has grown is not kept, nor is one that something
 // went wrong in.
 func (i *instance) release() {
-	switch {
-	case i.module == nil:
-	case i.failed != ok || len(i.bytes) > kept:
-		clear(i.bytes)
-		_ = i.module.Close(context.Background())
-	default:
+	if i.failed == ok && len(i.bytes) <= kept {
 		clear(i.bytes[i.start:i.end])
 		i.end = i.start
-		instances.Put(i)
+		select {
+		case instances <- i:
+			return
+		default:
+		}
+	}
+	if clear(i.bytes); i.module != nil {
+		_ = i.module.Close(context.Background()) // the runtime knows it, so that it is not collected before
 	}
 }
 
@@ -472,7 +482,7 @@ func (m *made) look() {
 	}
 }
 
-func decideFirst(s *storage, method, target string, count int, name, value string) outcome {
+func decideFirst(s *storage, method, target string, count int, name, value string, d *outcome) {
 	i := lend(s)
 	request := i.take(sizeofRequest)
 	if count > 0 {
@@ -483,9 +493,8 @@ func decideFirst(s *storage, method, target string, count int, name, value strin
 		i.word(request+atRequestHeaderCount, 1)
 	}
 	i.request(request, method, target)
-	d := i.decided(request)
+	*d = i.decided(request)
 	i.release()
-	return d
 }
 
 func decideWhole(s *storage, r *request) outcome {
@@ -516,29 +525,33 @@ func (i *instance) decided(request place) outcome {
 	i.word(at+atDecisionSize, sizeofDecision)
 	i.call(decide, i.policy, request, at)
 	if i.failed != ok {
-		return outcome{reason: InvalidCall, source: -1, key: -1}
+		return outcome{reason: keygateReasonInvalidCall, source: -1, key: -1}
 	}
-	number := func(field place) int { return int(int32(i.number(at + field))) }
+	number := func(field place) int32 { return int32(i.number(at + field)) }
 	return outcome{
-		allow: number(atDecisionVerdict) == keygateAllow, reason: Reason(number(atDecisionReason)),
-		mode: AuthMode(number(atDecisionEffectiveMode)), source: number(atDecisionSource),
-		key: number(atDecisionKey), flags: i.number(at + atDecisionFlags),
+		verdict: number(atDecisionVerdict), reason: number(atDecisionReason), effective_mode: number(atDecisionEffectiveMode),
+		source: number(atDecisionSource), key: number(atDecisionKey), flags: i.number(at + atDecisionFlags),
 	}
 }
 
-// put writes a decision.
-func (d Decision) put(i *instance) place {
+func (d Decision) c() outcome {
+	decision := outcome{reason: int32(d.Reason), effective_mode: int32(d.EffectiveMode)}
+	if d.Allow {
+		decision.verdict = keygateAllow
+	}
+	return decision
+}
+
+func (d outcome) put(i *instance) place {
 	at := i.take(sizeofDecision)
 	i.word(at+atDecisionSize, sizeofDecision)
-	i.word(at+atDecisionReason, uint32(d.Reason))
-	i.word(at+atDecisionEffectiveMode, uint32(d.EffectiveMode))
-	if d.Allow {
-		i.word(at+atDecisionVerdict, keygateAllow)
-	}
+	i.word(at+atDecisionVerdict, uint32(d.verdict))
+	i.word(at+atDecisionReason, uint32(d.reason))
+	i.word(at+atDecisionEffectiveMode, uint32(d.effective_mode))
 	return at
 }
 
-func drops(s *storage, d Decision, name, value string) bool {
+func drops(s *storage, d outcome, name, value string) bool {
 	i := lend(s)
 	decision, field := d.put(i), i.take(sizeofHeader)
 	lay(i, field+atHeaderName, name)
@@ -548,13 +561,13 @@ func drops(s *storage, d Decision, name, value string) bool {
 	return dropped
 }
 
-func denialBody(d Decision) string {
+func denialBody(d outcome) string {
 	i := lend(nil)
 	defer i.release()
 	return i.said(bodyOfDenial, d.put(i))
 }
 
-func denialHeaders(s *storage, d Decision, add func(name, value string)) {
+func denialHeaders(s *storage, d outcome, add func(name, value string)) {
 	i := lend(s)
 	defer i.release()
 	decision, header := d.put(i), i.take(sizeofHeader)
