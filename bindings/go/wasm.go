@@ -101,15 +101,20 @@ var names = [functions]string{
 	findingsOf: "findings", generate: "generate_key",
 }
 
-// module is the library, compiled once.
-var module = sync.OnceValues(func() (compiled struct {
+// compiled is the library as the machine's own code.
+type compiled struct {
 	wazero.Runtime
 	wazero.CompiledModule
-}, err error) {
-	compiled.Runtime = wazero.NewRuntimeWithConfig(context.Background(), wazero.NewRuntimeConfig().WithMemoryLimitPages(most/page))
-	compiled.CompiledModule, err = compiled.CompileModule(context.Background(), library)
-	return compiled, err
-})
+}
+
+// module compiles it at the first call.
+var module = sync.OnceValues(compile)
+
+func compile() (c compiled, err error) {
+	c.Runtime = wazero.NewRuntimeWithConfig(context.Background(), wazero.NewRuntimeConfig().WithMemoryLimitPages(most/page))
+	c.CompiledModule, err = c.CompileModule(context.Background(), library)
+	return c, err
+}
 
 // instances are those that no call uses. No more are kept, and no call waits for one.
 var instances = make(chan *instance, 2*runtime.GOMAXPROCS(0))
@@ -131,12 +136,12 @@ type instance struct {
 
 func newInstance() *instance {
 	i := &instance{failed: keygateErrState}
-	compiled, err := module()
+	c, err := module()
 	if err != nil {
 		return i
 	}
 	// Without a name, so that there can be many.
-	i.module, err = compiled.InstantiateModule(context.Background(), compiled.CompiledModule, wazero.NewModuleConfig().WithName(""))
+	i.module, err = c.InstantiateModule(context.Background(), c.CompiledModule, wazero.NewModuleConfig().WithName(""))
 	if err != nil {
 		return i
 	}

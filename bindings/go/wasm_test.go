@@ -206,3 +206,21 @@ func TestInstancesAreClosed(t *testing.T) {
 		t.Errorf("%d are kept", len(all()))
 	}
 }
+
+// BenchmarkCompile measures what the first call of a program waits for.
+func BenchmarkCompile(b *testing.B) {
+	for b.Loop() {
+		if _, err := compile(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkInstance measures what a call waits for where no instance is left.
+func BenchmarkInstance(b *testing.B) {
+	for b.Loop() {
+		i := newInstance()
+		i.failed = keygateErrState // not kept
+		i.release()
+	}
+}
