@@ -20,7 +20,7 @@ test: needs lint faults test-rust test-capi test-go test-nginx test-hosts test-s
 
 # What `make test` needs, in the words of .ci/packages. Each part of it looks for its own once more.
 NEEDS := abigail-tools cargo go gcc g++ clang libclang-rt-dev binutils bsdutils cmake curl perl pkg-config python3 python3-venv \
-	valgrind nginx nginx-dev libnginx-mod-http-headers-more-filter libnginx-mod-http-lua nodejs npm
+	valgrind nginx nginx-dev libnginx-mod-http-headers-more-filter libnginx-mod-http-lua nodejs npm lld rustc-web rust-web-src
 test: export KEYGATE_NEEDS = $(NEEDS)
 .PHONY: needs
 needs: ## Install what `make test` needs, or say what is missing
