@@ -24,4 +24,4 @@ mod program;
 mod terminal;
 
 #[cfg(feature = "terminal")]
-pub use program::main;
+pub use program::{command, main};

@@ -31,6 +31,12 @@ enum Command {
     Keygen(keygen::Arguments),
 }
 
+/// What the program takes, for its manual pages and its completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// The program `keygate`: reads its arguments and does what they say.
 #[must_use]
 pub fn main() -> ExitCode {
