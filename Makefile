@@ -65,4 +65,4 @@ lib: ## Build target/capi/libkeygate.a and libkeygate.so
 	$(CARGO) rustc --locked --profile capi --lib --features capi --crate-type cdylib -- \
 		-C link-arg=-Wl,-soname,libkeygate.so.$(ABI) -C link-arg=-Wl,-z,defs -C link-arg=-lc
 
-include $(wildcard bindings/*/host.mk) tests/checks.mk benches/bench.mk
+include $(wildcard bindings/*/host.mk) tests/checks.mk benches/bench.mk .packaging/dist.mk

@@ -27,9 +27,9 @@ rm -rf "$build"
 mkdir -p "$build"
 cd "$source"
 if [ -f configure ]; then configure=configure; else configure=auto/configure; fi
-# The flags that Debian hardens its own modules with; the build tree is left out of the file names.
+# The flags that Debian hardens its own modules with, and no name of this folder in what is built.
 "./$configure" --builddir="$build" "${flags[@]}" --add-dynamic-module="$here" \
-    --with-cc-opt="-g -O2 -fstack-protector-strong -Wformat -Werror=format-security -fPIC -D_FORTIFY_SOURCE=2" \
+    --with-cc-opt="-g -O2 -fstack-protector-strong -Wformat -Werror=format-security -fPIC -D_FORTIFY_SOURCE=2 -ffile-prefix-map=$root=." \
     --with-ld-opt="-Wl,-z,relro -Wl,-z,now -fPIC" > "$build/configure.log"
 make -f "$build/Makefile" modules > "$build/make.log"
 
