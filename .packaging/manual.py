@@ -13,10 +13,11 @@ functions = re.findall(r"^(?!typedef|#| )[a-z].*?\b(keygate_\w+)\(", text, re.M)
 
 
 def literal(lines):
-    """As it stands: tables and code are laid out by hand."""
-    shown = (line.replace("\\", "\\e") for line in lines)
-    # A dot or a quote at the beginning would be a request.
-    return [".nf", *("\\&" + line if line[:1] in ".'" else line for line in shown), ".fi"]
+    """As it stands: tables and code are laid out by hand, and their signs are those of C."""
+    signs = str.maketrans({"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti"})
+    shown = (line.translate(signs) for line in lines)
+    # A dot at the beginning would be a request.
+    return [".nf", *("\\&" + line if line[:1] == "." else line for line in shown), ".fi"]
 
 
 def trimmed(lines):
