@@ -100,8 +100,8 @@ local function read_file(path)
     if size < 0 or C.lseek(fd, 0, 0) ~= 0 then
         return refuse("not a file")
     end
-    if size > FILE_MAX then
-        return refuse("longer than " .. FILE_MAX .. " bytes")
+    if size > FILE_MAX then -- a folder may seem to be
+        return refuse("not a file, or longer than " .. FILE_MAX .. " bytes")
     end
     local buffer, len = ffi.new("char[?]", size + 1), 0
     while len <= size do

@@ -129,7 +129,7 @@ def broken(gate, number):
         says = "valid JSON"
         out_of_room(gate, b'{"auth_mode":"off","keys":[{"key":"sk-' + b"z" * 4000 + b'"}]}')
     else:
-        says = r"cannot be read|directory|regular file"
+        says = r"cannot be read|directory|regular file|not a file"
         gate.config.unlink()
         gate.config.mkdir()
     gate.process.send_signal(signal.SIGHUP)
