@@ -121,7 +121,7 @@ coverage: $(TOOLS)/bin/cargo-llvm-cov $(LLVM)/llvm-22/bin/llvm-cov ## Branches o
 	$(PYTHON) tests/coverage.py $(CONTROLLED)
 
 DENY_VERSION := 0.20.2
-SEMVER_VERSION := SEMVERVERSION
+SEMVER_VERSION := 0.51.0
 
 $(TOOLS)/bin/cargo-deny:
 	$(CARGO) install cargo-deny --version $(DENY_VERSION) --debug --locked --root $(TOOLS)
