@@ -1061,15 +1061,19 @@ mod from_c {
     const HALF: usize = isize::MAX.unsigned_abs();
 
     fn text(bytes: &str) -> keygate_str {
-        at(bytes.as_ptr().addr(), bytes.len())
+        keygate_str {
+            ptr: bytes.as_ptr().cast(),
+            len: bytes.len(),
+        }
     }
 
+    /// At an address that nobody may follow.
     fn at(address: usize, len: usize) -> keygate_str {
         let ptr = ptr::with_exposed_provenance(address);
         keygate_str { ptr, len }
     }
 
-    fn init(config: &keygate_config) -> (Box<keygate_policy>, keygate_status) {
+    fn init(config: *const keygate_config) -> (Box<keygate_policy>, keygate_status) {
         // What was there before must not matter.
         let opaque = [u64::MAX; KEYGATE_POLICY_WORDS];
         let mut policy = Box::new(keygate_policy { opaque });
@@ -1207,7 +1211,7 @@ mod from_c {
         struct Longer(keygate_config, usize); // no padding between them
 
         let headers = right_key();
-        let refuse = |config: &keygate_config, expected| {
+        let refuse = |config: *const keygate_config, expected| {
             let (policy, status) = init(config);
             assert_eq!(status, expected);
             // What was not made denies, whatever the caller makes of the status.
@@ -1254,11 +1258,11 @@ mod from_c {
         assert_eq!(reason, KEYGATE_REASON_NO_KEY_CONFIGURED);
         let mut longer = Longer(sized(size_of::<Longer>()), 0);
         let long = |longer: &Longer| (&raw const *longer).cast::<keygate_config>();
-        let (policy, status) = init(unsafe { &*long(&longer) });
+        let (policy, status) = init(long(&longer));
         assert_eq!(status, KEYGATE_OK);
         assert_eq!(decide(&raw const *policy, &request(&headers)), MATCHED);
         longer.1 = 1;
-        refuse(unsafe { &*long(&longer) }, KEYGATE_ERR_SIZE);
+        refuse(long(&longer), KEYGATE_ERR_SIZE);
     }
 
     #[test]
