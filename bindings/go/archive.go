@@ -165,7 +165,7 @@ func readKeyFile(text []byte, err *configError) ([]Key, Status) {
 func wipe(s *storage) { C.keygate_policy_wipe(s) }
 
 // look reads what is always so of a policy.
-func (m *made) look() {
+func (m *made) look(*configError) Status {
 	m.firstDecides = bool(C.keygate_policy_first_decides(m.storage))
 	m.lengths = uint64(C.keygate_policy_name_lengths(m.storage))
 	m.identity = copied(C.keygate_policy_identity_header(m.storage))
@@ -185,6 +185,7 @@ func (m *made) look() {
 	for i := range C.keygate_policy_key_count(m.storage) {
 		m.labels = append(m.labels, copied(C.keygate_policy_key_label(m.storage, i)))
 	}
+	return ok
 }
 
 func decideFirst(s *storage, method, target string, count int, name, value string, d *outcome) {

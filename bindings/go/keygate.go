@@ -185,7 +185,10 @@ func newPolicy(build func(*storage, *configError) Status) (*Policy, error) {
 	if err := refused(build(m.storage, &from), &from); err != nil {
 		return nil, err
 	}
-	m.look()
+	if err := refused(m.look(&from), &from); err != nil {
+		wipe(m.storage)
+		return nil, err
+	}
 	runtime.AddCleanup(m, wipe, m.storage)
 	return &Policy{m}, nil
 }

@@ -463,7 +463,7 @@ func readKeyFile(text []byte, err *configError) ([]Key, Status) {
 func wipe(s *storage) { clear(s.opaque[:]) }
 
 // look reads what is always so of a policy.
-func (m *made) look() {
+func (m *made) look(err *configError) Status {
 	i := lend(m.storage)
 	defer i.release()
 	number := func(f function) uint32 { return uint32(i.call(f, i.policy)) }
@@ -485,6 +485,10 @@ func (m *made) look() {
 	for n := range number(keyCount) {
 		m.labels = append(m.labels, i.returned(keyLabel, n))
 	}
+	if i.failed != ok {
+		return err.take(i, 0, i.failed)
+	}
+	return ok
 }
 
 func decideFirst(s *storage, method, target string, count int, name, value string, d *outcome) {

@@ -4,6 +4,7 @@ package keygate
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"net/http"
 	"strings"
@@ -129,6 +130,26 @@ func TestTrapDenies(t *testing.T) {
 		if d := policy.Decide("GET", "/healthz", nil); !d.Allow || d.Reason != Health {
 			t.Fatalf("%+v", d)
 		}
+	}
+}
+
+// A policy of which not all is known, such as which headers it has dropped, is none.
+func TestHalfMadeIsRefused(t *testing.T) {
+	fresh(t)
+	good := []*instance{lend(nil), lend(nil)}
+	for _, i := range good {
+		i.release()
+	}
+	broken := newInstance()
+	broken.failed = keygateErrState
+	instances <- broken // after the one that looks at the library and the one that makes the policy
+	policy, err := New(Config{AuthMode: Off, IdentityHeader: "x-user"})
+	var refusal *ConfigError
+	if policy != nil || !errors.As(err, &refusal) || refusal.Text(English) == "" {
+		t.Errorf("%v %v", policy, err)
+	}
+	if len(instances) != len(good) {
+		t.Error("another one broke")
 	}
 }
 
