@@ -115,8 +115,13 @@ class Gate:
 
     def refuses(self, settings, *says):
         """Tells the host of a configuration that it must not take, and waits until it says one of these."""
+        self.write(settings)
+        self.refuses_what_is_there(*says)
+
+    def refuses_what_is_there(self, *says):
+        """The same of what stands at CONFIG already."""
         before = len(self.log())
-        self.change(settings)
+        self.process.send_signal(signal.SIGHUP)
         hosts.wait_until(lambda: any(text in said(self.log()[before:]) for text in says), 20)
 
     def log(self):
