@@ -11,7 +11,7 @@ $(TOOLS)/python/bin/maturin: bindings/python/requirements.txt
 	touch $@
 
 DIST := target/dist
-DIST_BUILD = CARGO="$(CARGO)" TOOLS="$(TOOLS)" .packaging/build
+DIST_BUILD = CARGO="$(CARGO)" TOOLS="$(TOOLS)" VERSION="$(VERSION)" .packaging/build
 .PHONY: dist test-dist
 dist: $(TOOLS)/bin/cargo-cyclonedx $(TOOLS)/python/bin/maturin ## Build every package of HEAD in target/dist: crates, .debs, wheel, npm, Go, wasm, SBOM
 	@.ci/packages cargo go gcc binutils clang nodejs npm python3 debhelper nginx nginx-dev
@@ -20,4 +20,4 @@ test-dist: dist ## Build them once more in another folder, which must give the s
 	$(DIST_BUILD) target/dist-work/again target/dist-work/another-folder
 	diff $(DIST)/SHA256SUMS target/dist-work/again/SHA256SUMS
 	@.ci/packages cargo go gcc cmake pkg-config curl nodejs npm python3 python3-venv lintian man-db mandoc
-	.packaging/test $(DIST) target/dist-work
+	TOOLS="$(TOOLS)" VERSION="$(VERSION)" .packaging/test $(DIST) target/dist-work
